@@ -1,0 +1,1 @@
+"""The LLVM stage: loops become machine code of this computer."""

@@ -1,0 +1,220 @@
+"""The loop language: a whole program as buffers, loops, stores, accumulators and checks.
+
+Everything is immutable and free of op names, addresses and CPUs: a scheduler may rewrite it, a
+printer shows it, `verify.py` checks it, `interp.py` runs it slowly and `llvm/emit.py` makes
+code of it. A program is a list of stages, each one loop nest that says what kind of work it is,
+so that a schedule may treat kinds alike without guessing. Read `expr.py` before.
+
+- Buffers are dense and row-major. Inputs are only read; temporaries and outputs are written
+  by one stage before later ones read them.
+- Accumulators are registers: `Begin` sets them, `Update` combines a value into them, and
+  `Read` (an expression) sees the present value.
+- A `Check` that finds its condition false ends the program: nothing that follows is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import TypeAlias
+
+from headrace.base import dtypes, errors
+from headrace.base.dtypes import DType
+from headrace.compile.loops.expr import Expr, Index, Read, apply, select
+
+STATUS_WORDS = 9  # the failed check's number (from 1; 0: all is well), then its values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Buffer:
+    """Memory of one array."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: DType
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Accumulator:
+    """A register."""
+
+    name: str
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
+class For:
+    """`body` for index = 0 .. extent - 1, in order."""
+
+    index: Index
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    """`body` where the bool `condition` holds."""
+
+    condition: Expr
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Element `offset` of `buffer` becomes `value` (`part` 1: its imaginary half)."""
+
+    buffer: Buffer
+    offset: Expr
+    value: Expr
+    part: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The accumulator's first value."""
+
+    accumulator: Accumulator
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Combine `values` into `accumulators`, all at once, by a rule of `COMBINE`."""
+
+    combine: str
+    accumulators: tuple[Accumulator, ...]
+    values: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """End with the error number `failure` of the program unless `condition` holds."""
+
+    condition: Expr
+    failure: int
+    values: tuple[Expr, ...] = ()
+
+
+Statement: TypeAlias = For | If | Store | Begin | Update | Check
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One loop nest and the kind of its work: map, reduce, contract, scan, scatter, check."""
+
+    kind: str
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a check says: the name of a class of `errors` in snake case, and a text whose
+    `{}` are the check's values."""
+
+    error: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loops:
+    """A program. `failures[k - 1]` belongs to status k."""
+
+    name: str
+    inputs: tuple[Buffer, ...]
+    outputs: tuple[Buffer, ...]
+    temporaries: tuple[Buffer, ...]
+    stages: tuple[Stage, ...]
+    failures: tuple[Failure, ...]
+
+    @property
+    def buffers(self) -> tuple[Buffer, ...]:
+        """All buffers, in the order in which compiled code receives their addresses."""
+        return self.inputs + self.outputs + self.temporaries
+
+    def error(self, failure: int, values: tuple[int, ...]) -> Exception:
+        """The exception that belongs to a status that is not 0."""
+        error, message = self.failures[failure - 1].error, self.failures[failure - 1].message
+        text = message.format(*values) if values else message
+        found: Exception = getattr(errors, error)(text, self.name)
+        return found
+
+
+def statements(body: tuple[Statement, ...]) -> Iterator[Statement]:
+    """All statements in a body, outer ones first."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, For | If):
+            yield from statements(statement.body)
+
+
+def expressions(statement: Statement) -> tuple[Expr, ...]:
+    """The expressions of one statement, not those of its body."""
+    match statement:
+        case For():
+            return ()
+        case If():
+            return (statement.condition,)
+        case Store():
+            return (statement.offset, statement.value)
+        case Begin():
+            return (statement.value,)
+        case Update():
+            return statement.values
+        case Check():
+            return (statement.condition, *statement.values)
+
+
+# How an update combines the accumulators' values with new ones.
+
+Values: TypeAlias = tuple[Expr, ...]
+
+
+def _exact_sum(old: Values, new: Values) -> Values:
+    """Sum and what it lost to rounding (Knuth's two-sum)."""
+    total, lost = old
+    (x,) = new
+    after = total + x
+    back = after - total
+    return after, lost + ((total - (after - back)) + (x - back))
+
+
+def _complex_product(old: Values, new: Values) -> Values:
+    (a, b), (c, d) = old, new
+    return a * c - b * d, a * d + b * c
+
+
+def _first(comparison: str) -> Callable[[Values, Values], Values]:
+    """The extreme value and where it was first met."""
+
+    def combine(old: Values, new: Values) -> Values:
+        better = apply(comparison, new[0], old[0])
+        return select(better, new[0], old[0]), select(better, new[1], old[1])
+
+    return combine
+
+
+def _alone(name: str) -> Callable[[Values, Values], Values]:
+    return lambda old, new: (apply(name, old[0], new[0]),)
+
+
+COMBINE: dict[str, Callable[[Values, Values], Values]] = {
+    **{name: _alone(name) for name in ("add", "mul", "max", "min", "and", "or")},
+    "set": lambda old, new: new,
+    "exact_sum": _exact_sum,
+    "complex_product": _complex_product,
+    "first_max": _first("gt"),
+    "first_min": _first("lt"),
+}
+
+
+def combined(update: Update) -> Values:
+    """What the accumulators of an update become."""
+    old = tuple(Read(a.dtype, a) for a in update.accumulators)
+    return COMBINE[update.combine](old, update.values)
+
+
+INDEX = dtypes.int64
