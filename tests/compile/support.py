@@ -6,7 +6,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-import ml_dtypes  # noqa: F401  (NumPy learns bfloat16)
+import ml_dtypes
 import numpy as np
 
 from headrace.base import dtypes
@@ -15,7 +15,6 @@ from headrace.compile import compile_op, executable, interpret
 from headrace.compile.loops import ir
 from headrace.core.op import Spec
 
-NO_INDEX = "no rule"
 FLOATS = (dtypes.float32, dtypes.float64)
 HALVES = (dtypes.float16, dtypes.bfloat16)
 COMPLEX = (dtypes.complex64, dtypes.complex128)
@@ -26,7 +25,9 @@ REALS = INTEGERS + HALVES + FLOATS
 EVERY = (dtypes.bool, *REALS, *COMPLEX)
 
 
-def record(infer: Any, *, scalar: Any = None, lower: Any = None, name: str = "Test", **attrs: Any):
+def record(
+    infer: Any, *, scalar: Any = None, lower: Any = None, name: str = "Test", **attrs: Any
+):
     """A stand-in for an op record: the rules that the compiler reads."""
     return SimpleNamespace(
         name=name, infer=infer, scalar=scalar, lower=lower, attrs=attrs, no_lower=None
@@ -107,7 +108,9 @@ def close(got: np.ndarray, expected: np.ndarray, ulps: float = 0) -> None:
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, np.inf, -np.inf, np.nan, 1e-40, 3e38, -65504.0, 1e-7]
 
 
-def values(dtype: Any, shape: Any, rng: np.random.Generator, special: bool = True) -> np.ndarray:
+def values(
+    dtype: Any, shape: Any, rng: np.random.Generator, special: bool = True
+) -> np.ndarray:
     """Random values of a dtype, with limits and special ones among them."""
     shape = tuple(shape)
     if dtype.is_bool:
@@ -128,5 +131,5 @@ def values(dtype: Any, shape: Any, rng: np.random.Generator, special: bool = Tru
     found = rng.normal(size=shape) * 3
     if special:
         found = np.where(rng.random(shape) < 0.3, rng.choice(SPECIAL, shape), found)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         return np.asarray(found).astype(dtype.np)

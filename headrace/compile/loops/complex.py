@@ -121,7 +121,9 @@ def angle(z: Complex) -> Expr:
 
 
 def _pair(re: Expr, im: Expr) -> Complex:
-    return Complex(dtypes.complex64 if re.dtype is dtypes.float32 else dtypes.complex128, re, im)
+    return Complex(
+        dtypes.complex64 if re.dtype is dtypes.float32 else dtypes.complex128, re, im
+    )
 
 
 def _quotient(x: Complex, y: Complex) -> Complex:

@@ -194,7 +194,7 @@ class Cast(Expr):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choose(Expr):
-    """`then` where the condition holds, else `other`; `lazy`: the other one is not evaluated."""
+    """`then` where the condition holds, else `other`; `lazy`: the other is not evaluated."""
 
     condition: Expr
     then: Expr
@@ -254,7 +254,7 @@ def binary(name: str, x: Any, y: Any) -> Expr:
     """`apply` for operands of which one may be a Python number (it takes the other's dtype)."""
     for value in (x, y):
         if not isinstance(value, Expr | bool | int | float | np.generic):
-            return NotImplemented  # type: ignore[no-any-return]  # a pair has its own
+            return NotImplemented  # a complex pair has its own operators
     like = compute((x if isinstance(x, Expr) else y).dtype)
     a, b = lift(x, like), lift(y, like)
     if name in _OF_FLOATS and letter(like) == "f":

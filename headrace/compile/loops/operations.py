@@ -15,7 +15,7 @@ from headrace.base.dtypes import DType
 
 
 class Operation(NamedTuple):
-    """`takes`: letters of the operand types; `to_bool`: the result is bool, else as operands."""
+    """`takes`: letters of the operands' types; `to_bool`: the result is bool."""
 
     arity: int
     takes: str
@@ -83,7 +83,9 @@ def part(dtype: DType) -> DType:
 def limits(dtype: DType) -> tuple[int, int]:
     """Smallest and largest value of an integer dtype."""
     width = bits(dtype)
-    return (0, 2**width - 1) if dtype.is_unsigned else (-(2 ** (width - 1)), 2 ** (width - 1) - 1)
+    return (
+        (0, 2**width - 1) if dtype.is_unsigned else (-(2 ** (width - 1)), 2 ** (width - 1) - 1)
+    )
 
 
 def lowest(dtype: DType) -> int | float:

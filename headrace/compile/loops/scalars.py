@@ -228,7 +228,9 @@ _FORMULAS: dict[str, Callable[..., Expr]] = {
     "popcount": lambda x: apply("popcount", x),
     "conj": lambda x: x,
     "real": lambda x: x,
-    "angle": lambda x: select(x < 0, const(math.pi, compute(x.dtype)), const(0, compute(x.dtype))),
+    "angle": lambda x: select(
+        x < 0, const(math.pi, compute(x.dtype)), const(0, compute(x.dtype))
+    ),
 }
 _BINARY = ("pow", "atan2", "hypot", "copysign", "nextafter")
 _OF_PARTS: dict[str, Callable[[Complex], Scalar]] = {
