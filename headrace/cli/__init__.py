@@ -1,0 +1,1 @@
+"""The `headrace` command. Start with `main.py`; each command has a module of its own."""

@@ -1,0 +1,61 @@
+"""The `headrace` command: parses the command line and hands over to the command's module.
+
+    headrace run FILE [ARGS]     run a script or a notebook written for TensorFlow
+
+What stands before FILE is for Headrace; all that follows it belongs to the program.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from headrace.cli.notebook import run_notebook
+from headrace.cli.script import run_script
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    top = argparse.ArgumentParser(
+        prog="headrace", description="TensorFlow 2 and Keras, rewritten in readable Python."
+    )
+    top.add_argument("--version", action="version", version=f"headrace {version('headrace')}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    run = commands.add_parser(
+        "run",
+        help="run a script or a notebook written for TensorFlow",
+        description="Run a Python script, or the cells of a notebook (.ipynb), with "
+        "`tensorflow` resolved to Headrace at every depth.",
+    )
+    run.add_argument(
+        "--keep-going",
+        action="store_true",
+        help="notebooks only: report a failing cell and go on with the next",
+    )
+    run.add_argument("file", metavar="FILE", help="a Python script, or a notebook (.ipynb)")
+    run.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="for the program")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status.
+
+    Args:
+        argv: the words of the command line without the program's name (None: the process's).
+    """
+    options = parser().parse_args(argv)
+    try:
+        if options.file.endswith(".ipynb"):
+            return run_notebook(options.file, options.args, keep_going=options.keep_going)
+        return run_script(options.file, options.args)
+    except OSError as error:
+        if error.filename != options.file:
+            raise
+        print(f"headrace: can't open {options.file!r}: {error.strerror}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
