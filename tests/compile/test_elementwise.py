@@ -147,6 +147,14 @@ def test_logic():
     for rule in (operator.and_, operator.or_, operator.xor):
         close(both(elementwise(lambda b, x, y, r=rule: r(x, y)), x, y), rule(x, y))
     close(both(elementwise(lambda b, x: ~x), x), ~x)
+    close(both(elementwise(lambda b, x, y: b.maximum(x, y)), x, y), x | y)
+    close(both(elementwise(lambda b, x, y: b.minimum(x, y)), x, y), x & y)
+
+
+def test_roundings_of_integers():
+    x = np.array([-3, 5], np.int16)
+    for name in ("floor", "ceil", "rint", "trunc"):
+        close(both(elementwise(lambda b, x, n=name: getattr(b.math, n)(x)), x), x)
 
 
 UNARY = {

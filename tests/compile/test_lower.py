@@ -144,6 +144,22 @@ def test_arg_reduce(dtype, extreme):
     close(both(op, x), function(x.astype(np.float64), 1).astype(np.int32))
 
 
+def test_arg_reduce_skips_nan_and_takes_bools():
+    def find(extreme, x):
+        rule = shaped(
+            (),
+            lambda c, x: c.arg_reduce(extreme, (), dtypes.int64, x.size, lambda i, r: x[r]),
+            dtypes.int64,
+        )
+        return int(both(rule, np.array(x)))
+
+    nan, inf = np.nan, np.inf
+    assert find("max", [1, nan, 2]) == 2 and find("max", [nan, 1, 2]) == 2
+    assert find("min", [nan, 1, 2]) == 1 and find("max", [nan, nan]) == 0
+    assert find("max", [-inf, -inf]) == 0 and find("max", [nan, -inf]) == 0
+    assert find("max", [False, True, True]) == 1 and find("min", [True, False]) == 1
+
+
 # Movement.
 
 
@@ -501,6 +517,22 @@ def test_op_without_inputs():
     assert compile_op(op, ()).outputs[0].shape == (3,)
 
 
+def test_one_divisor_is_checked_once():
+    op = elementwise(lambda b, x, y: x // y + x % y)
+    x = np.array([7, -8], np.int16)
+    loops = compiled(op, x, x)
+    assert [stage.kind for stage in loops.stages] == ["check", "map"]
+    close(both(op, x, x + 1), x // (x + 1) + x % (x + 1))
+
+
+@pytest.mark.parametrize("dtype", INTEGERS, ids=repr)
+def test_the_ends_of_integers_are_constants(dtype):
+    info = np.iinfo(dtype.np)
+    x = np.zeros(2, dtype.np)
+    for value in (info.min, info.max):
+        close(both(elementwise(lambda b, x, v=value: x + v), x), x + dtype.np.type(value))
+
+
 def test_check_of_a_scalar_operand():
     def lower(c, x, n):
         c.check(n[()] > 0, "n must be positive, got {}", n[()], error="out_of_range")
@@ -554,6 +586,8 @@ def test_mistakes_in_rules_are_named():
         both(shaped((2,), lambda c, x: c.map((2,), x.dtype, lambda i: column_sums(c, x)[i])), x)
     with pytest.raises(TypeError, match="sqrt is not defined on int32"):
         both(elementwise(lambda b, x: b.math.sqrt(b.cast(x, dtypes.int32))), x)
+    with pytest.raises(TypeError, match="are both numbers"):
+        both(elementwise(lambda b, x: b.where(x > 0, 1, 0)), x)
     with pytest.raises(AttributeError, match="no function 'tonh'"):
         both(elementwise(lambda b, x: b.math.tonh(x)), x)
 

@@ -10,7 +10,7 @@ before; `values.py` has the expressions.
 from __future__ import annotations
 
 from headrace.compile.llvm import mathlib
-from headrace.compile.llvm.values import Emitter, Seen, memory_type, value_type
+from headrace.compile.llvm.values import Emitter, Seen
 from headrace.compile.loops import ir
 
 ENTRY = "kernel"
@@ -105,6 +105,3 @@ def _check(check: ir.Check, emitter: Emitter, seen: Seen) -> None:
         emitter.lines.append(f"  store i64 {word}, ptr {place}")
     emitter.lines.append("  ret void")
     emitter.start(good)
-
-
-__all__ = ["ENTRY", "emit", "memory_type", "value_type"]

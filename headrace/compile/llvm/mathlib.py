@@ -18,15 +18,11 @@ INTRINSICS = {
     "copysign": "llvm.copysign",
 }
 
-LIBRARY = {
-    **{
-        name: name
-        for name in (
-            "exp expm1 log log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh "
-            "atanh erf erfc lgamma pow hypot fmod nextafter"
-        ).split()
-    }
-}
+# Functions of the C library, whose names are ours: `exp`, and `expf` for float32.
+LIBRARY = frozenset(
+    "exp expm1 log log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh erf "
+    "erfc lgamma pow hypot fmod nextafter".split()
+)
 
 # float32 functions whose C library version is far from correctly rounded: float64 inside.
 IN_DOUBLE = frozenset({"lgamma"})
@@ -45,7 +41,9 @@ def declaration(name: str, llvm_type: str, arity: int) -> tuple[str, str]:
     if name in INTRINSICS:
         symbol = f"@{INTRINSICS[name]}.{suffix(llvm_type)}"
         return symbol, f"declare {llvm_type} {symbol}({arguments})"
-    symbol = f"@{LIBRARY[name]}{'f' if llvm_type == 'float' else ''}"
+    if name not in LIBRARY:
+        raise ValueError(f"LLVM and the C library have no {name!r}.")
+    symbol = f"@{name}{'f' if llvm_type == 'float' else ''}"
     return symbol, f"declare {llvm_type} {symbol}({arguments}) #0"
 
 

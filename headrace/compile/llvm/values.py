@@ -307,7 +307,7 @@ def _negative(e: Emitter, x: Apply, types: str, args: list[str]) -> str:
 
 
 def _extreme(e: Emitter, x: Apply, types: str, args: list[str]) -> str:
-    unsigned = letter(x.dtype) == "u"
+    unsigned = letter(x.dtype) in "bu"
     order = {"min": "lt", "max": "gt"}[x.name]
     first = e.line(f"icmp {'u' if unsigned else 's'}{order} {types} {', '.join(args)}")
     return e.line(f"select i1 {first}, {types} {args[0]}, {types} {args[1]}")

@@ -62,15 +62,18 @@ def division_checks(
 
 def _divisions(root: Expr, guards: tuple[Expr, ...]) -> list[Condition]:
     found: list[Condition] = []
-    seen: set[tuple[int, ...]] = set()
+    seen: set[tuple[object, ...]] = set()
 
     def visit(x: Expr, guards: tuple[Expr, ...]) -> None:
         key = (id(x), *(id(g) for g in guards))
         if key in seen:
             return
         seen.add(key)
-        if isinstance(x, Apply) and letter(x.dtype) in "iu":
-            found.extend(_demands(x, guards))
+        if isinstance(x, Apply) and letter(x.dtype) in "iu" and len(x.args) == 2:
+            once = (id(x.args[1]), x.name == "pow", *key[1:])
+            if once not in seen:
+                seen.add(once)
+                found.extend(_demands(x, guards))
         if isinstance(x, Choose) and x.lazy:
             visit(x.condition, guards)
             visit(x.then, (*guards, x.condition))
@@ -84,14 +87,12 @@ def _divisions(root: Expr, guards: tuple[Expr, ...]) -> list[Condition]:
 
 
 def _demands(x: Apply, guards: tuple[Expr, ...]) -> list[Condition]:
+    if x.name not in (*_DIVISIONS, "pow"):
+        return []
+    operand = x.args[1]
+    fixed = operand.value if isinstance(operand, Const) else None
     if x.name in _DIVISIONS:
-        divisor = x.args[1]
-        if isinstance(divisor, Const) and divisor.value != 0:
-            return []
-        return [Condition(divisor != 0, ZERO_DIVISION, (), guards)]
-    if x.name == "pow" and letter(x.dtype) == "i":
-        exponent = x.args[1]
-        if isinstance(exponent, Const) and exponent.value >= 0:
-            return []
-        return [Condition(exponent >= 0, NEGATIVE_POWER, (), guards)]
-    return []
+        return [] if fixed else [Condition(operand != 0, ZERO_DIVISION, (), guards)]
+    if letter(x.dtype) == "u" or (fixed is not None and fixed >= 0):
+        return []
+    return [Condition(operand >= 0, NEGATIVE_POWER, (), guards)]

@@ -224,6 +224,8 @@ _LOGIC: dict[str, Callable[..., Any]] = {
     "or": lambda x, y: x or y,
     "xor": lambda x, y: x != y,
     "not": lambda x: not x,
+    "min": lambda x, y: x and y,
+    "max": lambda x, y: x or y,
 }
 
 _COMPARE: dict[str, Callable[..., Any]] = {

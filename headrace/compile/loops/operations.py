@@ -23,7 +23,8 @@ class Operation(NamedTuple):
 
 
 def _table() -> dict[str, Operation]:
-    table = {name: Operation(2, "iuf") for name in ("add", "sub", "mul", "min", "max", "pow")}
+    table = {name: Operation(2, "iuf") for name in ("add", "sub", "mul", "pow")}
+    table |= {name: Operation(2, "biuf") for name in ("min", "max")}
     for name in ("floordiv", "floormod", "truncdiv", "truncmod", "shl", "shr", "mulhi"):
         table[name] = Operation(2, "iu")
     for name in ("and", "or", "xor"):
@@ -90,9 +91,13 @@ def limits(dtype: DType) -> tuple[int, int]:
 
 def lowest(dtype: DType) -> int | float:
     """What every value of `dtype` is greater than or equal to."""
+    if dtype.is_bool:
+        return False
     return limits(dtype)[0] if letter(dtype) in "iu" else float("-inf")
 
 
 def highest(dtype: DType) -> int | float:
     """What every value of `dtype` is less than or equal to."""
+    if dtype.is_bool:
+        return True
     return limits(dtype)[1] if letter(dtype) in "iu" else float("inf")

@@ -141,7 +141,7 @@ def chosen(condition: Expr, x: Any, y: Any, lazy: bool) -> Scalar:
         if isinstance(one, Complex):
             then, other = pairs.raised(x, one.dtype), pairs.raised(y, one.dtype)
             return pairs.choose(condition, then, other, lazy)
-    like = (x if isinstance(x, Expr) else y).dtype
+    like = _dtype(x, y)
     x, y = lift(x, like), lift(y, like)
     if x.dtype is not y.dtype:
         x, y = widen(x), widen(y)
@@ -149,8 +149,11 @@ def chosen(condition: Expr, x: Any, y: Any, lazy: bool) -> Scalar:
 
 
 def _dtype(x: Any, y: Any) -> DType:
-    found: DType = (x if isinstance(x, Expr) else y).dtype
-    return found
+    """The dtype of the one that has one."""
+    for value in (x, y):
+        if isinstance(value, Expr):
+            return value.dtype
+    raise TypeError(f"{x!r} and {y!r} are both numbers: give one a dtype with b.const.")
 
 
 def _binary(name: str, x: Any, y: Any) -> Expr:
@@ -232,6 +235,7 @@ _FORMULAS: dict[str, Callable[..., Expr]] = {
         x < 0, const(math.pi, compute(x.dtype)), const(0, compute(x.dtype))
     ),
 }
+_ROUNDING = ("floor", "ceil", "rint", "trunc")
 _BINARY = ("pow", "atan2", "hypot", "copysign", "nextafter")
 _OF_PARTS: dict[str, Callable[[Complex], Scalar]] = {
     "abs": abs,
@@ -256,6 +260,8 @@ def _function(name: str, *args: Any) -> Scalar:
         return _FORMULAS[name](x)
     if name == "imag":
         return const(0, compute(x.dtype))
+    if name in _ROUNDING and letter(x.dtype) in "iu":
+        return x
     if name in FLOAT_FUNCTIONS:
         return apply(name, x)
     raise AttributeError(f"b.math has no function {name!r}.")

@@ -128,8 +128,28 @@ def _access(buffer: ir.Buffer, offset: Expr, which: int, scope: _Scope, guarded:
     _demand(which == 0 or buffer.dtype.is_complex, f"{buffer.name} has no part {which}")
     known = bounds(offset)
     if known and not guarded and not scope.empty:
-        inside = 0 <= known[0] and known[1] < buffer.size
-        _demand(inside, f"{buffer.name} has {buffer.size} elements, used at {known}")
+        low, high = known
+        inside = 0 <= low and high < buffer.size
+        possible = low < buffer.size and high >= 0 and not _attained(offset, [])
+        _demand(
+            inside or possible, f"{buffer.name} has {buffer.size} elements, used at {known}"
+        )
+
+
+def _attained(offset: Expr, seen: list[Expr]) -> bool:
+    """Whether an offset takes all of its bounds: a sum of multiples of different indices."""
+    match offset:
+        case Const():
+            return True
+        case Index():
+            new = all(offset is not other for other in seen)
+            seen.append(offset)
+            return new
+        case Apply(_, "add" | "sub" | "neg", args):
+            return all(_attained(x, seen) for x in args)
+        case Apply(_, "mul", args) if any(isinstance(x, Const) for x in args):
+            return all(_attained(x, seen) for x in args)
+    return False
 
 
 def _expression(x: Expr, scope: _Scope, guarded: bool) -> None:
