@@ -235,6 +235,7 @@ def test_gather(dtype):
         close(both(gather((5, 3), (3, 2)), x, indices), x[indices])
 
 
+@pytest.mark.smoke
 def test_gather_out_of_range():
     x, bad = np.arange(10.0).reshape(5, 2), np.array([[0, 1], [7, -1]], np.int32)
     op = gather((5, 2), (2, 2))
@@ -479,6 +480,7 @@ def test_softmax(dtype, shape):
     close(got, (e / e.sum(-1, keepdims=True)).astype(dtype.np), 8)
 
 
+@pytest.mark.smoke
 def test_several_results():
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
     op = record(
