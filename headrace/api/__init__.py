@@ -1,0 +1,1 @@
+"""The public face: namespaces, made from the names that stand beside the definitions."""

@@ -1,0 +1,132 @@
+"""`apply`: one function through which every op runs.
+
+Eagerly: arrays out of the tensors, dtypes compared, the kernel called, the result wrapped. The
+checks that explain a mistake run only after a kernel failed (`core/explain.py`). When somebody
+listens (`context.modes`), the op is also recorded on this thread's tapes, or added to its graph
+instead of being run. Read `core/op.py`, `core/tensor.py` and `core/context.py` before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from headrace.core.context import modes, state
+from headrace.core.convert import convert
+from headrace.core.explain import explain
+from headrace.core.op import Attrs, Op
+from headrace.core.tensor import EagerTensor, Tensor, as_array, new, wrap
+
+NO_ATTRS: dict[str, Any] = {}
+ndarray = np.ndarray
+
+
+def apply(op: type[Op], inputs: Sequence[Any], attrs: Attrs = NO_ATTRS) -> Any:
+    """Run `op` on `inputs`, or add it to the graph that is being built.
+
+    Args:
+        op: the record.
+        inputs: tensors, or what can be converted to them, in the order of `op.operands`
+            (a list input is spread out).
+        attrs: attributes and static inputs by name.
+    Returns:
+        A tensor, or a list of tensors for an op with several results.
+    """
+    recorders: tuple[Any, ...] = ()
+    if modes:
+        if state.graph is not None:
+            return state.graph.add(op, matched(op, inputs), attrs)
+        recorders = state.recorders
+        if recorders:
+            for x in inputs:
+                if x.__class__ is not EagerTensor:
+                    inputs = matched(op, inputs)
+                    break
+    try:
+        arrays = [x._array for x in inputs]
+    except AttributeError:
+        inputs = matched(op, inputs)
+        symbol = next((x for x in inputs if not isinstance(x, EagerTensor)), None)
+        if symbol is not None:
+            return symbol.graph.add(op, inputs, attrs)
+        arrays = [x._array for x in inputs]
+    first = arrays[0].dtype
+    kernel = op.table.get(first)
+    if kernel is None or (len(arrays) > 1 and not agree(op, arrays, first)):
+        raise explain(op, arrays, attrs)
+    try:
+        result = kernel(*arrays, **attrs)
+    except Exception as error:
+        raise explain(op, arrays, attrs, error) from None
+    if result.__class__ is ndarray:
+        output = new(EagerTensor)
+        output._array = result
+        output._uid = None
+        outputs = (output,)
+    else:
+        output = wrap_result(result)
+        outputs = output if output.__class__ is list else (output,)
+    for recorder in recorders:
+        recorder.record(op, inputs, outputs, attrs)
+    return output
+
+
+def create(op: type[Op], attrs: Attrs) -> Any:
+    """`apply` for an op without tensor inputs: its dtype comes from its attributes."""
+    if state.graph is not None:
+        return state.graph.add(op, (), attrs)
+    try:
+        return wrap_result(op.kernel(**attrs))
+    except Exception as error:
+        raise explain(op, [], attrs, error) from None
+
+
+def agree(op: type[Op], arrays: Sequence[np.ndarray], first: np.dtype) -> bool:
+    """Whether the dtypes of all inputs fit the record."""
+    if op.mixed is None:
+        for array in arrays:
+            if array.dtype is not first and array.dtype != first:
+                return False
+        return True
+    shared = None
+    for allowed, array in zip(op.mixed, arrays, strict=True):
+        dtype = array.dtype
+        if allowed is not None:
+            if dtype not in allowed:
+                return False
+        elif shared is None:
+            shared = dtype
+            if op.types and dtype not in op.shared_dtypes:
+                return False
+        elif dtype != shared:
+            return False
+    return True
+
+
+def wrap_result(result: Any) -> Any:
+    """What a kernel returned as a tensor, or as a list of tensors."""
+    if result.__class__ is tuple or result.__class__ is list:
+        return [wrap(as_array(item)) for item in result]
+    return wrap(as_array(result))
+
+
+def matched(op: type[Op], inputs: Sequence[Any]) -> list[Tensor]:
+    """All inputs as tensors; a plain value takes the dtype of the inputs before it if it can."""
+    if op.variadic:
+        shared = next((x.dtype for x in inputs if isinstance(x, Tensor)), None)
+        names = ("",) * len(inputs)
+    else:
+        shared = None
+        names = op.operands
+    tensors = []
+    for name, value in zip(names, inputs, strict=True):
+        if name in op.types:
+            tensors.append(convert(value, None, op.defaults.get(name)))
+            continue
+        tensor = convert(value, None, shared)
+        if shared is None:
+            shared = tensor.dtype
+        tensors.append(tensor)
+    return tensors

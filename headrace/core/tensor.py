@@ -1,0 +1,243 @@
+"""Tensors: `Tensor` is what users see, `EagerTensor` holds a value.
+
+A tensor is immutable and knows no ops: `ops/operators.py` installs `+`, `@`, `[...]` from one
+table. Storage is any array that speaks NumPy's protocols; a 0-d result is an array too. The
+symbolic kind, which has no value, stands in `core/graph.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from headrace.base.dtypes import DType, as_dtype, from_numpy
+from headrace.base.export import export
+from headrace.base.shapes import TensorShape
+from headrace.core.context import DEVICE
+
+_EAGER_ABSENT = ("name", "op", "graph", "value_index", "consumers")
+
+
+@export("Tensor")
+class Tensor:
+    """A multi-dimensional array of one dtype; immutable.
+
+    Made by `tf.constant`, `tf.convert_to_tensor` and by every op.
+
+    >>> t = tf.constant([[1., 2.], [3., 4.]])
+    >>> t.shape, t.dtype
+    (TensorShape([2, 2]), tf.float32)
+    """
+
+    __slots__ = ("__weakref__", "_uid")
+    _uid: int | None
+    __array_priority__ = 100
+    OVERLOADABLE_OPERATORS: frozenset[str] = frozenset()
+
+    def __hash__(self) -> int:
+        raise TypeError("Tensor is unhashable. Instead, use tensor.ref() as the key.")
+
+    @property
+    def dtype(self) -> DType:
+        """The type of the elements, a `tf.DType`."""
+        raise NotImplementedError
+
+    @property
+    def shape(self) -> TensorShape:
+        """The shape, a `tf.TensorShape`."""
+        raise NotImplementedError
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return self.shape.ndims
+
+    def get_shape(self) -> TensorShape:
+        """The shape, a `tf.TensorShape` (older spelling of `shape`)."""
+        return self.shape
+
+    def ref(self) -> Reference:
+        """A hashable reference that compares by identity; `.deref()` gives the tensor back."""
+        return Reference(self)
+
+
+class Reference:
+    """A hashable handle on a tensor or variable: equal to another of the same object."""
+
+    __slots__ = ("_object",)
+
+    def __init__(self, wrapped: Any) -> None:
+        self._object = wrapped
+
+    def deref(self) -> Any:
+        """The object that is referred to."""
+        return self._object
+
+    def __hash__(self) -> int:
+        return id(self._object)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Reference) and self._object is other._object
+
+    def __repr__(self) -> str:
+        return f"<Reference wrapping {self._object!r}>"
+
+
+class EagerTensor(Tensor):
+    """A tensor that holds its value. Made by `wrap(array)`, never by its constructor."""
+
+    __slots__ = ("_array",)
+
+    _array: np.ndarray
+
+    @property
+    def dtype(self) -> DType:
+        return from_numpy[self._array.dtype]
+
+    @property
+    def shape(self) -> TensorShape:
+        return TensorShape(self._array.shape)
+
+    @property
+    def ndim(self) -> int:
+        return self._array.ndim
+
+    @property
+    def device(self) -> str:
+        """The device that holds the value, in TensorFlow's full spelling."""
+        return DEVICE
+
+    @property
+    def backing_device(self) -> str:
+        """The device that holds the memory, in TensorFlow's full spelling."""
+        return DEVICE
+
+    @property
+    def is_tensor_like(self) -> bool:
+        return True
+
+    def set_shape(self, shape: Any) -> None:
+        """Check that `shape` is compatible with this tensor's; a value's shape is fixed."""
+        if not self.shape.is_compatible_with(shape):
+            raise ValueError(
+                f"Tensor's shape {self.shape} is not compatible with supplied shape {shape}."
+            )
+
+    def numpy(self) -> Any:
+        """A copy of the value: an array, or for a scalar what NumPy calls a scalar."""
+        array = self._array
+        return array.copy() if array.ndim else array[()]
+
+    def cpu(self) -> EagerTensor:
+        """This tensor in the memory of the CPU."""
+        return self
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self._array, dtype=dtype, copy=True if copy is None else copy)
+
+    def __len__(self) -> int:
+        if not self._array.ndim:
+            raise TypeError("Scalar tensor has no `len()`")
+        return len(self._array)
+
+    def __iter__(self) -> Iterator[EagerTensor]:
+        if not self._array.ndim:
+            raise TypeError("Cannot iterate over a scalar tensor.")
+        return (self[i] for i in range(len(self._array)))  # type: ignore[index]
+
+    def __bool__(self) -> bool:
+        return bool(self._array)
+
+    def __int__(self) -> int:
+        return int(self._array)
+
+    def __float__(self) -> float:
+        return float(self._array)
+
+    def __complex__(self) -> complex:
+        return complex(self._array)
+
+    def __index__(self) -> int:
+        return self._array.__index__()
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self._array[()], digits) if digits is not None else round(float(self))
+
+    def __format__(self, spec: str) -> str:
+        return format(self.numpy() if not self._array.ndim else self._array, spec)
+
+    def __str__(self) -> str:
+        return f"tf.Tensor({_value_text(self._array)}, shape={self.shape}, dtype={self.dtype.name})"
+
+    def __repr__(self) -> str:
+        return (
+            f"<tf.Tensor: shape={self.shape}, dtype={self.dtype.name}, "
+            f"numpy={value_repr(self._array)}>"
+        )
+
+    def __copy__(self) -> EagerTensor:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> EagerTensor:
+        return wrap(self._array.copy())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self._array, self.dtype.name)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """Hand the value to another library without a copy (DLPack protocol)."""
+        return self._array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._array.__dlpack_device__()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _EAGER_ABSENT:
+            raise AttributeError(
+                f"Tensor.{name} is undefined when eager execution is enabled."
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+new = object.__new__
+
+
+def wrap(array: np.ndarray) -> EagerTensor:
+    """An eager tensor around `array`, which nobody may change from now on."""
+    tensor = new(EagerTensor)
+    tensor._array = array
+    tensor._uid = None
+    return tensor
+
+
+def as_array(value: Any) -> np.ndarray:
+    """What a kernel returned, as an array: NumPy gives scalars and objects for 0-d results."""
+    if value.__class__ is np.ndarray:
+        return value
+    if isinstance(value, (bytes, str)):
+        array = np.empty((), dtype=object)
+        array[()] = value
+        return array
+    return np.asarray(value)
+
+
+def value_repr(array: np.ndarray) -> str:
+    """The text after `numpy=` in the repr of a tensor or variable."""
+    text = repr(array) if array.ndim else _scalar_text(array)
+    return "\n" + text if "\n" in text else text
+
+
+def _value_text(array: np.ndarray) -> str:
+    text = str(array) if array.ndim else _scalar_text(array)
+    return "\n" + text if "\n" in text else text
+
+
+def _scalar_text(array: np.ndarray) -> str:
+    item = array[()]
+    return repr(item) if isinstance(item, bytes) else str(item)
+
+
+def _restore(array: np.ndarray, dtype: str) -> EagerTensor:
+    return wrap(array.astype(as_dtype(dtype).np, copy=False))

@@ -1,0 +1,50 @@
+"""The op tables, by family. Importing this package enters all of them.
+
+Here the few functions that lower floors call are handed to them (`core.convert.hooks`).
+"""
+
+from headrace.core.convert import hooks
+from headrace.ops import (
+    activation,
+    cast,
+    compare,
+    concat_pad,
+    create,
+    elementwise,
+    gather,
+    matmul,
+    math,
+    operators,
+    reduce,
+    reshape,
+    scan,
+    shapes,
+    strided_slice,
+    transcendental,
+)
+
+hooks.pack = concat_pad.stack
+hooks.densify = gather.densify
+hooks.conjugate = cast.conjugate
+hooks.reduce_sum = reduce.reduce_sum
+hooks.range_of_rank = create.range_of_rank
+hooks.slice = strided_slice.slice_
+
+__all__ = [
+    "activation",
+    "cast",
+    "compare",
+    "concat_pad",
+    "create",
+    "elementwise",
+    "gather",
+    "matmul",
+    "math",
+    "operators",
+    "reduce",
+    "reshape",
+    "scan",
+    "shapes",
+    "strided_slice",
+    "transcendental",
+]

@@ -1,0 +1,509 @@
+"""Slicing: `t[1:, ..., None]`, `tf.slice`, `tf.strided_slice`, and assignment to slices.
+
+An index expression becomes TensorFlow's form: begin, end and strides, with bit masks for what is
+left out, for `...`, for new axes and for axes that one index removes.
+"""
+
+from __future__ import annotations
+
+from types import EllipsisType
+
+import numpy as np
+
+from headrace.base import errors
+from headrace.base.dtypes import ALL
+from headrace.base.dtypes import bool as bool_dtype
+from headrace.base.export import export
+from headrace.core.context import modes
+from headrace.core.convert import convert, static
+from headrace.core.dispatch import apply
+from headrace.core.op import Kind, Op, Spec
+from headrace.core.tensor import EagerTensor, Tensor, wrap
+from headrace.core.variable import Variable
+from headrace.ops.gather import gather
+from headrace.ops.reshape import reshape
+from headrace.ops.samples import Bad, S
+from headrace.ops.shapes import brackets, shape_of
+
+_MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+_NO_MASKS = dict.fromkeys(_MASKS, 0)
+_TEXT = (
+    "Only integers, slices (`:`), ellipsis (`...`), tf.newaxis (`None`) and scalar "
+    "tf.int32/tf.int64 tensors are valid indices, got {!r}"
+)
+
+
+def _key(begin, end, strides, masks):
+    """TensorFlow's form as a NumPy index."""
+    key = []
+    for i, (b, e, s) in enumerate(zip(begin, end, strides, strict=True)):
+        bit = 1 << i
+        if masks["ellipsis_mask"] & bit:
+            key.append(Ellipsis)
+        elif masks["new_axis_mask"] & bit:
+            key.append(None)
+        elif masks["shrink_axis_mask"] & bit:
+            key.append(b)
+        else:
+            if s == 0:
+                raise errors.invalid_argument(f"strides[{i}] must be non-zero")
+            start = None if masks["begin_mask"] & bit else b
+            stop = None if masks["end_mask"] & bit else e
+            key.append(slice(start, stop, s))
+    return tuple(key)
+
+
+def _plan(shape, key):
+    """For each axis of the result `(input axis or None, begin, stride, size)`, and the points.
+
+    Raises:
+        InvalidArgumentError: an index outside, or more indices than axes.
+    """
+    rank = len(shape)
+    used = sum(1 for k in key if k is not None and k is not Ellipsis)
+    if key.count(Ellipsis) > 1:
+        raise errors.invalid_argument("Multiple ellipses in slice spec not allowed")
+    if used > rank:
+        raise errors.invalid_argument(
+            f"Index out of range using input dim {rank}; input has only {rank} dims"
+        )
+    full = []
+    for k in key:
+        full.extend([slice(None)] * (rank - used) if k is Ellipsis else [k])
+    if Ellipsis not in key:
+        full.extend([slice(None)] * (rank - used))
+    axes, points, axis = [], {}, 0
+    for k in full:
+        if k is None:
+            axes.append((None, 0, 1, 1))
+            continue
+        n = shape[axis]
+        if isinstance(k, slice):
+            if n is None or any(p is not None and p.__class__ is not int for p in _parts(k)):
+                axes.append((axis, 0, 1, None))
+            else:
+                begin, end, stride = k.indices(n)
+                axes.append((axis, begin, stride, len(range(begin, end, stride))))
+        else:
+            if n is not None and k is not None and not -n <= k < n:
+                shown = k + n if k < 0 else k
+                raise errors.invalid_argument(
+                    f"slice index {shown} of dimension {axis} out of bounds."
+                )
+            points[axis] = k + n if k < 0 else k
+        axis += 1
+    return axes, points
+
+
+def _parts(k):
+    return k.start, k.stop, k.step
+
+
+class StridedSlice(Op):
+    """A regular part of a tensor."""
+
+    kind = Kind.MOVEMENT
+    inputs = ("input", "begin", "end", "strides")
+    static = ("begin", "end", "strides")
+    attrs = _NO_MASKS
+    dtypes = ALL
+    keep = ()
+    samples = (
+        S(3, 4, begin=(1,), end=(3,), strides=(1,)),
+        S(3, 4, begin=(0, 3), end=(0, 0), strides=(1, -2), begin_mask=1, end_mask=1),
+        S(3, 4, begin=(-1,), end=(0,), strides=(1,), shrink_axis_mask=1),
+        S(3, 4, begin=(0, 0, 2), end=(0, 0, 0), strides=(1, 1, 1), ellipsis_mask=1,
+          new_axis_mask=2, shrink_axis_mask=4),
+        S(4, begin=(3,), end=(1,), strides=(1,)),
+        Bad(3, begin=(5,), end=(6,), strides=(1,), shrink_axis_mask=1,
+            match="slice index 5 of dimension 0 out of bounds"),
+        Bad(3, begin=(0, 0), end=(1, 1), strides=(1, 1), match="Index out of range using input dim 1"),
+        Bad(3, begin=(0,), end=(1,), strides=(0,), match=r"strides\[0\] must be non-zero"),
+    )
+
+    def infer(input, begin, end, strides, **masks):
+        if input.shape is None or begin is None or end is None or strides is None:
+            return Spec(None, input.dtype)
+        key = _key(begin, end, strides, {**_NO_MASKS, **masks})
+        axes, _ = _plan(input.shape, key)
+        return Spec(tuple(size for *_, size in axes), input.dtype)
+
+    def kernel(input, begin, end, strides, **masks):
+        key = _key(begin, end, strides, {**_NO_MASKS, **masks})
+        _plan(input.shape, key)
+        return input[key]
+
+    def grad(dy, y, input, begin, end, strides, **masks):
+        attrs = {"shape": shape_of(input), "begin": begin, "end": end, "strides": strides, **masks}
+        return apply(StridedSliceGrad, (dy,), attrs)
+
+    def lower(c, input, begin, end, strides, **masks):
+        axes, points = _plan(input.shape, _key(begin, end, strides, {**_NO_MASKS, **masks}))
+
+        def element(*i):
+            at = dict(points)
+            for k, (axis, first, stride, _) in zip(i, axes, strict=True):
+                if axis is not None:
+                    at[axis] = first + k * stride
+            return input[tuple(at[d] for d in range(input.rank))]
+
+        return c.map(tuple(size for *_, size in axes), input.dtype, element)
+
+    def oracle(input, begin, end, strides, **masks):
+        axes, points = _plan(input.shape, _key(begin, end, strides, {**_NO_MASKS, **masks}))
+        result = np.empty([size for *_, size in axes], dtype=input.dtype)
+        for index in np.ndindex(*result.shape):
+            at = dict(points)
+            for k, (axis, first, stride, _) in zip(index, axes, strict=True):
+                if axis is not None:
+                    at[axis] = first + k * stride
+            result[index] = input[tuple(at[d] for d in range(input.ndim))]
+        return result
+
+
+class StridedSliceGrad(Op):
+    """Zeros of a shape with `dy` at the places that a slice reads."""
+
+    kind = Kind.MOVEMENT
+    inputs = ("shape", "begin", "end", "strides", "dy")
+    static = ("shape", "begin", "end", "strides")
+    attrs = _NO_MASKS
+    dtypes = ALL
+    keep = ()
+    samples = (
+        S(2, 4, shape=(3, 4), begin=(1,), end=(3,), strides=(1,)),
+        S(3, 2, shape=(3, 4), begin=(0, 3), end=(0, 0), strides=(1, -2), begin_mask=1, end_mask=1),
+        S(4, shape=(3, 4), begin=(-1,), end=(0,), strides=(1,), shrink_axis_mask=1),
+    )
+
+    def infer(dy, shape, begin, end, strides, **masks):
+        return Spec(shape, dy.dtype)
+
+    def kernel(dy, shape, begin, end, strides, **masks):
+        result = np.zeros(shape, dy.dtype)
+        result[_key(begin, end, strides, {**_NO_MASKS, **masks})] = dy
+        return result
+
+    def grad(dz, z, dy, shape, begin, end, strides, **masks):
+        attrs = {"begin": begin, "end": end, "strides": strides, **masks}
+        return apply(StridedSlice, (dz,), attrs)
+
+    def lower(c, dy, shape, begin, end, strides, **masks):
+        axes, points = _plan(shape, _key(begin, end, strides, {**_NO_MASKS, **masks}))
+
+        def element(*i):
+            inside = c.const(True, bool_dtype)
+            for axis, k in points.items():
+                inside = inside & (i[axis] == k)
+            at = []
+            for axis, first, stride, size in axes:
+                if axis is None:
+                    at.append(0)
+                    continue
+                steps = (i[axis] - first) // stride
+                exact = steps * stride + first == i[axis]
+                inside = inside & exact & (steps >= 0) & (steps < size)
+                at.append(steps)
+            return c.where(inside, lambda: dy[tuple(at)], lambda: c.const(0, dy.dtype))
+
+        return c.map(shape, dy.dtype, element)
+
+    def oracle(dy, shape, begin, end, strides, **masks):
+        numbers = np.arange(int(np.prod(shape))).reshape(shape)
+        key = {"begin": begin, "end": end, "strides": strides, **masks}
+        places = StridedSlice.oracle(numbers, **key)
+        result = np.zeros(int(np.prod(shape)), dy.dtype)
+        for index in np.ndindex(*dy.shape):
+            result[places[index]] = dy[index]
+        return result.reshape(shape)
+
+
+def _item(k):
+    """One part of an index as Python has it: int, slice, None or Ellipsis."""
+    if k is None or k is Ellipsis or k.__class__ is int:
+        return k
+    if isinstance(k, slice):
+        return slice(*(p if p is None else _position(p) for p in _parts(k)))
+    return _position(k)
+
+
+def _position(k):
+    if isinstance(k, (bool, np.bool_)):
+        raise TypeError(_TEXT.format(k))
+    if isinstance(k, (int, np.integer)):
+        return int(k)
+    if isinstance(k, (Tensor, Variable)) and k.dtype.is_integer and k.shape.rank in (0, None):
+        return static(k)
+    if isinstance(k, np.ndarray) and not k.ndim and k.dtype.kind in "iu":
+        return int(k)
+    raise TypeError(_TEXT.format(k))
+
+
+def _form(key):
+    """An index expression in TensorFlow's form, as attributes of `StridedSlice`."""
+    begin, end, strides = [], [], []
+    masks = dict(_NO_MASKS)
+    for i, k in enumerate(key):
+        b, e, s = 0, 0, 1
+        if k is Ellipsis:
+            masks["ellipsis_mask"] |= 1 << i
+        elif k is None:
+            masks["new_axis_mask"] |= 1 << i
+        elif isinstance(k, slice):
+            b, e, s = k.start, k.stop, 1 if k.step is None else k.step
+            if b is None:
+                b, masks["begin_mask"] = 0, masks["begin_mask"] | 1 << i
+            if e is None:
+                e, masks["end_mask"] = 0, masks["end_mask"] | 1 << i
+        else:
+            b, e = k, k + 1
+            masks["shrink_axis_mask"] |= 1 << i
+        begin.append(b)
+        end.append(e)
+        strides.append(s)
+    return {"begin": tuple(begin), "end": tuple(end), "strides": tuple(strides), **masks}
+
+
+_SIMPLE = frozenset({int, slice, type(None), EllipsisType})
+
+
+def _normalised(key):
+    parts = key if key.__class__ is tuple else tuple(key) if isinstance(key, list) else (key,)
+    return tuple(_item(k) for k in parts)
+
+
+def _mask(key):
+    """`key` as a bool array if it is a mask, else None."""
+    dtype = getattr(key, "dtype", None)
+    if dtype is None or key.__class__ is tuple or dtype != "bool":
+        if isinstance(key, (bool, np.bool_)):
+            raise ValueError("mask cannot be scalar.")
+        return None
+    mask = convert(key)
+    if mask.shape.rank == 0:
+        raise ValueError("mask cannot be scalar.")
+    return mask
+
+
+def getitem(x, key):
+    """`x[key]` for a tensor."""
+    if not modes and x.__class__ is EagerTensor:
+        parts = key if key.__class__ is tuple else (key,)
+        for k in parts:
+            if k.__class__ not in _SIMPLE:
+                break
+        else:
+            try:
+                array = x._array[key]
+            except (IndexError, ValueError, TypeError):
+                return _general(x, key)
+            return wrap(array if array.__class__ is np.ndarray else np.asarray(array, x._array.dtype))
+    return _general(x, key)
+
+
+def _general(x, key):
+    mask = _mask(key)
+    if mask is not None:
+        return boolean_mask(x, mask)
+    parts = _normalised(key)
+    if parts.count(Ellipsis) > 1:
+        raise errors.invalid_argument(
+            "Multiple ellipses in slice spec not allowed", "StridedSlice"
+        )
+    return apply(StridedSlice, (x,), _form(parts))
+
+
+class SlicedVariable(EagerTensor):
+    """What `v[1:]` gives: a tensor that can also be assigned to."""
+
+    __slots__ = ("_variable", "_key")
+
+    def assign(self, value, use_locking=False, name=None, read_value=True):
+        """Replace this part of the variable.
+
+        Args:
+            value: what broadcasts to the part's shape.
+        Returns: the variable as it is from now on.
+        Raises: InvalidArgumentError: a value that does not fit; nothing is changed.
+        """
+        variable = self._variable
+        new = convert(value, variable.dtype)._array
+        try:
+            new = np.broadcast_to(new, self._array.shape)
+        except ValueError:
+            raise errors.invalid_argument(
+                f"Cannot broadcast input shape {brackets(new.shape)} into final shape "
+                f"{brackets(self._array.shape)}",
+                "ResourceStridedSliceAssign",
+            ) from None
+        self._array = self._array[:0] if self._array.ndim else np.zeros_like(self._array)
+        with variable._lock:
+            variable._writable()[self._key] = new
+        self._array = variable._array[self._key]
+        return variable._unread() if read_value else None
+
+
+def getitem_of_variable(variable, key):
+    """`v[key]`: a tensor with a method `assign`."""
+    value = getitem(variable.value(), key)
+    if not isinstance(value, EagerTensor) or _mask(key) is not None:
+        return value
+    sliced = SlicedVariable.__new__(SlicedVariable)
+    sliced._array, sliced._uid = value._array, value._uid
+    sliced._variable, sliced._key = variable, _normalised(key)
+    return sliced
+
+
+@export("strided_slice")
+def strided_slice(
+    input_,
+    begin,
+    end,
+    strides=None,
+    begin_mask=0,
+    end_mask=0,
+    ellipsis_mask=0,
+    new_axis_mask=0,
+    shrink_axis_mask=0,
+    var=None,
+    name=None,
+):
+    """A regular part of a tensor, in the form that index expressions have in graphs.
+
+    Args:
+        input_: tensor of any dtype.
+        begin, end, strides: integer vectors of one length; strides are 1 by default.
+        begin_mask, end_mask: bit i: `begin[i]`, `end[i]` is left out.
+        ellipsis_mask: bit i: position i stands for all axes that are not named.
+        new_axis_mask: bit i: position i is a new axis of size 1.
+        shrink_axis_mask: bit i: `begin[i]` is one index, whose axis goes.
+        var: the variable that the part belongs to; its result can then be assigned to.
+        name: not used eagerly.
+    Source: TensorFlow's `StridedSlice`.
+
+    >>> tf.strided_slice([1, 2, 3, 4], [0], [4], [2]).numpy()
+    array([1, 3], dtype=int32)
+    """
+    begin, end = static(begin), static(end)
+    strides = (1,) * len(begin) if strides is None else static(strides)
+    given = (begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
+    masks = dict(zip(_MASKS, given, strict=True))
+    if var is not None:
+        return getitem_of_variable(var, _key(begin, end, strides, masks))
+    return apply(
+        StridedSlice, (input_,), {"begin": begin, "end": end, "strides": strides, **masks}
+    )
+
+
+@export("slice")
+def slice_(input_, begin, size, name=None):
+    """The part of a tensor that starts at `begin` and has shape `size`.
+
+    Args:
+        input_: tensor of any dtype.
+        begin: integer vector, one entry an axis.
+        size: integer vector; -1 is all that is left.
+        name: not used eagerly.
+    Raises: InvalidArgumentError: the part does not lie inside.
+    Source: TensorFlow's `Slice`.
+
+    >>> tf.slice([1, 2, 3, 4], begin=[1], size=[2]).numpy()
+    array([2, 3], dtype=int32)
+    """
+    return apply(Slice, (input_,), {"begin": static(begin), "size": static(size)})
+
+
+class Slice(Op):
+    """The part of a tensor that starts at `begin` and has shape `size`."""
+
+    kind = Kind.MOVEMENT
+    inputs = ("input", "begin", "size")
+    static = ("begin", "size")
+    dtypes = ALL
+    keep = ()
+    samples = (
+        S(3, 4, begin=(1, 0), size=(2, 3)),
+        S(3, 4, begin=(1, 2), size=(-1, -1)),
+        S(begin=(), size=()),
+        S(0, begin=(0,), size=(0,)),
+        Bad(3, begin=(2,), size=(2,), match=r"Expected size\[0\] in \[0, 1\], but got 2"),
+        Bad(3, begin=(4,), size=(-1,), match=r"Expected begin\[0\] in \[0, 3\], but got 4"),
+    )
+
+    def infer(input, begin, size):
+        if input.shape is None or begin is None or size is None:
+            return Spec(None if size is None else (None,) * len(size), input.dtype)
+        return Spec(_extent(input.shape, begin, size), input.dtype)
+
+    def kernel(input, begin, size):
+        sizes = _extent(input.shape, begin, size)
+        return input[tuple(slice(b, b + n) for b, n in zip(begin, sizes, strict=True))]
+
+    def grad(dy, y, input, begin, size):
+        shape = shape_of(input)
+        end = tuple(b + n for b, n in zip(begin, shape_of(dy), strict=True))
+        attrs = {"shape": shape, "begin": begin, "end": end, "strides": (1,) * len(begin)}
+        return apply(StridedSliceGrad, (dy,), attrs)
+
+    def lower(c, input, begin, size):
+        return c.map(
+            _extent(input.shape, begin, size),
+            input.dtype,
+            lambda *i: input[tuple(k + b for k, b in zip(i, begin, strict=True))],
+        )
+
+    def oracle(input, begin, size):
+        for axis, (b, n) in enumerate(zip(begin, size, strict=True)):
+            stop = input.shape[axis] if n == -1 else b + n
+            input = np.take(input, range(b, stop), axis)
+        return input
+
+
+def _extent(shape, begin, size):
+    if len(begin) != len(shape) or len(size) != len(shape):
+        raise errors.invalid_argument(
+            "Expected begin and size arguments to be 1-D tensors of size "
+            f"{len(shape)}, but got shapes [{len(begin)}] and [{len(size)}] instead."
+        )
+    sizes = []
+    for i, (n, b, count) in enumerate(zip(shape, begin, size, strict=True)):
+        if None in (n, b, count):
+            sizes.append(count if count != -1 else None)
+            continue
+        if not 0 <= b <= n:
+            raise errors.invalid_argument(f"Expected begin[{i}] in [0, {n}], but got {b}")
+        count = n - b if count == -1 else count
+        if not 0 <= count <= n - b:
+            raise errors.invalid_argument(f"Expected size[{i}] in [0, {n - b}], but got {count}")
+        sizes.append(count)
+    return tuple(sizes)
+
+
+@export("boolean_mask")
+def boolean_mask(tensor, mask, axis=None, name="boolean_mask"):
+    """The elements (or slices) of a tensor where a mask is true.
+
+    Args:
+        tensor: tensor of any dtype.
+        mask: bool tensor of rank 1 or more; its shape is that of the masked axes.
+        axis: int, the first masked axis (default 0).
+        name: not used eagerly.
+    Raises: ValueError: a scalar mask, or shapes that do not fit.
+
+    >>> tf.boolean_mask([1, 2, 3], [True, False, True]).numpy()
+    array([1, 3], dtype=int32)
+    """
+    tensor, mask = convert(tensor), convert(mask)
+    first = 0 if axis is None else static(axis)
+    if mask.shape.rank == 0:
+        raise ValueError("mask cannot be scalar.")
+    masked = tensor.shape[first : first + mask.shape.rank]
+    if not masked.is_compatible_with(mask.shape):
+        raise ValueError(f"Shapes {masked} and {mask.shape} are incompatible")
+    shape = tuple(tensor.shape)
+    first += len(shape) if first < 0 else 0
+    rank = mask.shape.rank
+    flat = reshape(tensor, (*shape[:first], int(np.prod(shape[first : first + rank])),
+                            *shape[first + rank :]))
+    where = np.flatnonzero(mask._array)
+    return gather(flat, wrap(where), axis=first)
