@@ -1,0 +1,1 @@
+"""One module a library; each has `cases()`, a function that returns `{case: program}`."""
