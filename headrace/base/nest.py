@@ -29,24 +29,34 @@ def is_nested(structure: Any) -> bool:
 def _children(structure: Any) -> list[tuple[Any, Any]] | None:
     """The `(key, part)` pairs of a structure; None for a leaf."""
     kind = structure.__class__
-    if kind is list or kind is tuple:
-        return list(enumerate(structure))
-    if kind in _SIMPLE_LEAVES:
-        return None
-    if isinstance(structure, collections.abc.Mapping):
-        return [(key, structure[key]) for key in _sorted(structure)]
-    if isinstance(structure, (list, tuple)):
-        return list(enumerate(structure))
-    if isinstance(structure, collections.abc.Sequence) and not isinstance(structure, _LEAVES):
-        return None if hasattr(structure, "dtype") else list(enumerate(structure))
+    try:
+        walk = _WALKS[kind]
+    except KeyError:
+        walk = _WALKS[kind] = _walk_of(kind)
+    return None if walk is None else walk(structure)
+
+
+Walk = Callable[[Any], list[tuple[Any, Any]]]
+
+
+def _walk_of(kind: type) -> Walk | None:
+    """How structures of a class are taken apart; None if its objects are leaves."""
+    if issubclass(kind, collections.abc.Mapping):
+        return lambda mapping: [(key, mapping[key]) for key in _sorted(mapping)]
+    if issubclass(kind, (list, tuple)):
+        return lambda sequence: list(enumerate(sequence))
+    if issubclass(kind, collections.abc.Sequence):
+        leaf = issubclass(kind, (*_LEAVES, range, memoryview)) or hasattr(kind, "dtype")
+        return None if leaf else lambda sequence: list(enumerate(sequence))
     if hasattr(kind, "__attrs_attrs__"):
-        return [(a.name, getattr(structure, a.name)) for a in kind.__attrs_attrs__]
+        names = [attribute.name for attribute in kind.__attrs_attrs__]
+        return lambda record: [(name, getattr(record, name)) for name in names]
     if hasattr(kind, "__tf_flatten__"):
-        return list(enumerate(structure.__tf_flatten__()[1]))
+        return lambda record: list(enumerate(record.__tf_flatten__()[1]))
     return None
 
 
-_SIMPLE_LEAVES = frozenset({int, float, bool, str, bytes, complex, type(None)})
+_WALKS: dict[type, Walk | None] = {}
 
 
 def _sorted(mapping: Any) -> list[Any]:
@@ -69,6 +79,12 @@ def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
     >>> tf.nest.flatten({"b": 2, "a": [1, (5,)]})
     [1, 5, 2]
     """
+    if structure.__class__ is list and not expand_composites:
+        for part in structure:
+            if _children(part) is not None:
+                break
+        else:
+            return structure.copy()
     children = _children(structure)
     if children is None:
         if expand_composites and hasattr(structure, "_flatten_components"):

@@ -47,7 +47,12 @@ def convert(value: Any, dtype: DType | None = None, hint: DType | None = None) -
     Raises:
         TypeError, ValueError: as `tf.convert_to_tensor` does.
     """
-    if isinstance(value, Tensor):
+    kind = value.__class__
+    if kind is float or kind is int:
+        wanted = dtype or hint
+        if wanted is not None and wanted.is_floating:
+            return wrap(np.array(value, wanted.np))
+    elif isinstance(value, Tensor):
         if dtype is not None and value.dtype != dtype:
             raise ValueError(
                 f"Tensor conversion requested dtype {dtype.name} for Tensor with dtype "

@@ -122,6 +122,11 @@ def matched(op: type[Op], inputs: Sequence[Any]) -> list[Tensor]:
         names = op.operands
     tensors = []
     for name, value in zip(names, inputs, strict=True):
+        if value.__class__ is EagerTensor:
+            tensors.append(value)
+            if shared is None and name not in op.types:
+                shared = value.dtype
+            continue
         if name in op.types:
             tensors.append(convert(value, None, op.defaults.get(name)))
             continue
