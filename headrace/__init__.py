@@ -5,6 +5,7 @@ definitions (`@export`) and entered here by `api/namespaces.py`. Begin with `doc
 """
 
 import importlib
+import sys
 import warnings
 from typing import Any
 
@@ -21,6 +22,7 @@ __version__ = "2.21.0"
 
 export_value("newaxis", None)
 export_value("version.VERSION", __version__)
+export_value("compat.v2", sys.modules[__name__])
 namespaces.install()
 
 _LAZY = {"keras": "headrace.keras"}

@@ -21,8 +21,8 @@ from typing import Any
 ROOTS = {"tensorflow": "headrace", "tf_keras": "headrace.keras", "keras": "headrace.keras"}
 # Parts of TensorFlow's own package that are no public API.
 INTERNALS = frozenset("python core compiler tsl include _api tools xla".split())
-# Names under which TensorFlow repeats its whole API.
-VERSIONS = ("tensorflow.compat.v2",)
+# Floors of Headrace that are no public API either.
+FLOORS = frozenset("base core ops compile trace api cli".split())
 
 
 class TensorFlowFinder:
@@ -48,9 +48,6 @@ class TensorFlowFinder:
     def resolve(self, name: str) -> Any:
         """Headrace's own object for a dotted name such as `tensorflow.keras.layers`."""
         root, *parts = name.split(".")
-        for prefix in VERSIONS:
-            if f"{name}.".startswith(f"{prefix}."):
-                parts = name[len(prefix) + 1 :].split(".") if name != prefix else []
         if root == "tensorflow" and parts and parts[0] in INTERNALS:
             raise ModuleNotFoundError(
                 f"No module named {name!r}: tensorflow.{parts[0]} is the inside of "
@@ -59,6 +56,8 @@ class TensorFlowFinder:
                 name=name,
             )
         found: Any = import_module(self.roots[root])
+        if root == "tensorflow" and parts and parts[0] in FLOORS:
+            found = None
         for part in parts:
             found = attribute_or_submodule(found, part)
             if found is None:
@@ -92,8 +91,9 @@ def attribute_or_submodule(module: Any, name: str) -> Any:
 _lock = threading.Lock()
 
 
-def install_as_tensorflow() -> None:
-    """Make `import tensorflow` give Headrace, in this process, from now on.
+def install() -> None:
+    """What `headrace.install_as_tensorflow()` does: `import tensorflow` gives Headrace, in this
+    process, from now on.
 
     `tensorflow.keras`, `tensorflow.keras.layers` and all other parts are Headrace's own
     modules. `tf_keras` means `headrace.keras`, and so does `keras` where no package of that
@@ -102,7 +102,7 @@ def install_as_tensorflow() -> None:
     Raises:
         ImportError: a real TensorFlow has been imported already.
 
-    >>> tf.install_as_tensorflow()
+    >>> install()
     >>> import tensorflow
     >>> tensorflow.constant is tf.constant
     True

@@ -16,12 +16,20 @@ from headrace.cli.notebook import run_notebook
 from headrace.cli.script import run_script
 
 
+class Version(argparse.Action):
+    """Prints the version of the installed package, which is looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"headrace {version('headrace')}")
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
     top = argparse.ArgumentParser(
         prog="headrace", description="TensorFlow 2 and Keras, rewritten in readable Python."
     )
-    top.add_argument("--version", action="version", version=f"headrace {version('headrace')}")
+    top.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     run = commands.add_parser(
         "run",

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib.machinery import SourceFileLoader
 from types import ModuleType
 
-from headrace.api.tensorflow_alias import install_as_tensorflow
+from headrace.api import tensorflow_alias
 
 HERE = os.path.dirname(__file__)
 
@@ -45,7 +45,7 @@ def run_script(file: str, args: Sequence[str]) -> int:
 
 def enter_main(file: str, args: Sequence[str]) -> ModuleType:
     """Make this process the program's own, and return its empty `__main__` module."""
-    install_as_tensorflow()
+    tensorflow_alias.install()
     sys.argv = [file, *args]
     if not sys.flags.safe_path:
         sys.path[0] = os.path.dirname(os.path.realpath(file))
@@ -63,4 +63,4 @@ def report_error(error: Exception) -> None:
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(HERE):
         trace = trace.tb_next
     sys.stdout.flush()
-    sys.excepthook(type(error), error, trace)
+    sys.excepthook(type(error), error.with_traceback(trace), trace)
