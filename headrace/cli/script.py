@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib.machinery import SourceFileLoader
 from types import ModuleType
@@ -63,4 +64,7 @@ def report_error(error: Exception) -> None:
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(HERE):
         trace = trace.tb_next
     sys.stdout.flush()
-    sys.excepthook(type(error), error.with_traceback(trace), trace)
+    if sys.excepthook is sys.__excepthook__:
+        traceback.print_exception(error.with_traceback(trace))  # knows the lines of cells
+    else:
+        sys.excepthook(type(error), error, trace)
