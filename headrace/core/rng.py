@@ -65,8 +65,8 @@ def pair(op_seed: int | None) -> tuple[int, int]:
     return (0, _LIMIT) if result == (0, 0) else result
 
 
-def start(op: str, seed: int, seed2: int, kind: object, numbers: int) -> tuple[int, int]:
-    """`(counter, key)` for the next `numbers` numbers of an op with a pair of seeds.
+def start(op: str, seed: int, seed2: int, kind: object, blocks: int) -> tuple[int, int]:
+    """`(counter, key)` for an op with a pair of seeds that then moves on by some blocks.
 
     Args:
         op: the op's name; each op (and dtype: `kind`) keeps a place of its own.
@@ -77,5 +77,5 @@ def start(op: str, seed: int, seed2: int, kind: object, numbers: int) -> tuple[i
     place = (op, seed, seed2, kind)
     with seeds.lock:
         position = seeds.positions.get(place, 0)
-        seeds.positions[place] = position + numbers * BLOCKS_PER_NUMBER
+        seeds.positions[place] = position + blocks
     return (seed2 & 0xFFFFFFFFFFFFFFFF) << 64 | position, seed & 0xFFFFFFFFFFFFFFFF

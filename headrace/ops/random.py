@@ -61,7 +61,7 @@ def _random(name, draw, doc):
     def kernel(shape, dtype, seed=0, seed2=0):
         dims = _dims(shape)
         count = math.prod(dims)
-        counter, key = rng.start(name, seed, seed2, dtype, count)
+        counter, key = rng.start(name, seed, seed2, dtype, count * rng.BLOCKS_PER_NUMBER)
         return draw(counter, key, count, dtype).reshape(dims)
 
     rules = {
@@ -158,7 +158,8 @@ class RandomUniformInt(Op):
     def kernel(minval, maxval, shape, seed=0, seed2=0):
         dims, low, high = _dims(shape), *_bounds(minval, maxval)
         count, dtype = math.prod(dims), as_dtype(minval.dtype)
-        counter, key = rng.start("RandomUniformInt", seed, seed2, dtype, count)
+        blocks = count * rng.BLOCKS_PER_NUMBER
+        counter, key = rng.start("RandomUniformInt", seed, seed2, dtype, blocks)
         return philox.integers(counter, key, count, dtype, low, high).reshape(dims)
 
 
@@ -212,7 +213,7 @@ class RandomShuffle(Op):
         rows = value.shape[0] if value.ndim else 1
         if rows < 2:
             return value
-        counter, key = rng.start("RandomShuffle", seed, seed2, value.dtype, rows)
+        counter, key = rng.start("RandomShuffle", seed, seed2, value.dtype, -(-(rows - 1) // 4))
         return value[philox.permutation(counter, key, rows)]
 
 
@@ -660,14 +661,13 @@ def create_rng_state(seed, alg):
 def _categories(logits, count, counter, key):
     """Classes drawn by their unnormalised log-probabilities: `[rows, count]`."""
     rows, classes = logits.shape
-    padded = -(-count // 4) * 4
     wide = logits.astype(np.float64)
+    draws = philox.uniform(counter, key, rows * count, float64).reshape(rows, count)
     result = np.empty((rows, count), np.int64)
     for row in range(rows):
         finite = np.where(np.isfinite(wide[row]), wide[row], -np.inf)
         totals = np.cumsum(np.exp(finite - finite.max(initial=-np.inf)))
-        at = counter + row * padded // 4 * 2
-        picks = philox.uniform(at, key, count, float64) * (totals[-1] if classes else 0)
+        picks = draws[row] * (totals[-1] if classes else 0)
         result[row] = np.searchsorted(totals, picks, side="right")
     return result
 
@@ -700,8 +700,8 @@ class Multinomial(Op):
         rows, _ = logits.shape
         if num_samples < 0:
             raise ValueError
-        needed = rows * (-(-num_samples // 4) * 4) * 2
-        counter, key = rng.start("Multinomial", seed, seed2, logits.dtype, needed)
+        blocks = rows * (-(-num_samples // 4) * 4) * 2 * rng.BLOCKS_PER_NUMBER
+        counter, key = rng.start("Multinomial", seed, seed2, logits.dtype, blocks)
         return _categories(logits, num_samples, counter, key).astype(output_dtype.np)
 
 
