@@ -51,7 +51,6 @@ class Worker:
             text=True,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
         )
         self.cases = frozenset(self.answer()["cases"])
 
@@ -67,14 +66,13 @@ class Worker:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
+            self.close()
             raise RuntimeError(f"The process failed: {' '.join(map(str, self.process.args))}")
         return json.loads(line)
 
     def close(self) -> None:
-        """End the process."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait()
+        """End the process, which ends when its input does."""
+        self.process.communicate()
 
 
 def interpreter(library: str) -> str:
