@@ -41,7 +41,7 @@ def read_table(path: Path) -> np.ndarray:
     """The raw table, float64 [districts, 9], from a CSV file (perhaps gzipped) with a header.
 
     Raises:
-        ValueError: the header is another one, or a field is missing.
+        ValueError: the header is another one, or a field is missing or no number.
     """
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8", newline="") as file:
@@ -49,7 +49,10 @@ def read_table(path: Path) -> np.ndarray:
     expected = sorted(COLUMNS, key=lambda name: COLUMNS[name])
     if header != expected:
         raise ValueError(f"{path} has the columns {header}, not {expected}.")
-    return np.array(rows, dtype=np.float64)
+    table = np.array(rows, dtype=np.float64)
+    if table.shape != (len(rows), len(COLUMNS)):
+        raise ValueError(f"{path} has rows that are not {len(COLUMNS)} fields long.")
+    return table
 
 
 def write_cache(table: np.ndarray, data_home: Path) -> Path:
