@@ -22,7 +22,8 @@ Program = Callable[[], Any]
 
 
 def calls_in(program: Program, seconds: float) -> int:
-    """How many calls take about so long; warms the program up."""
+    """How many calls take about so long, once the program is warm (traced, compiled)."""
+    clock(program, 10)
     count = 1
     while (taken := clock(program, count)) < seconds / 4:
         count = count * 2 if taken < seconds / 16 else round(count * seconds / 2 / taken)
