@@ -17,6 +17,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ class Worker:
     """A library's process, which measures a case when asked."""
 
     def __init__(self, library: str) -> None:
+        self.errors = tempfile.TemporaryFile("w+")  # noise, unless the process fails
         self.process = subprocess.Popen(
             [interpreter(library), "-m", "benchmarks.worker", library],
             cwd=ROOT,
@@ -51,6 +53,7 @@ class Worker:
             text=True,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=self.errors,
         )
         self.cases = frozenset(self.answer()["cases"])
 
@@ -66,13 +69,17 @@ class Worker:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
+            self.process.wait()
+            self.errors.seek(0)
+            report = self.errors.read()
             self.close()
-            raise RuntimeError(f"The process failed: {' '.join(map(str, self.process.args))}")
+            raise RuntimeError(f"The process {self.process.args} failed:\n{report}")
         return json.loads(line)
 
     def close(self) -> None:
         """End the process, which ends when its input does."""
         self.process.communicate()
+        self.errors.close()
 
 
 def interpreter(library: str) -> str:
