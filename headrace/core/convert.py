@@ -15,18 +15,29 @@ import numpy as np
 
 from headrace.base.dtypes import DType, as_dtype, float32, from_numpy, int32, int64, kernel_name
 from headrace.base.dtypes import string as string_dtype
+from headrace.base.shapes import TensorShape
 from headrace.core.tensor import EagerTensor, Tensor, wrap
 
 CONVERTERS: list[tuple[int, type | tuple[type, ...], Callable[..., Any]]] = []
 _NON_RECTANGULAR = "Can't convert non-rectangular Python sequence to Tensor."
 _MIXED = "Can't convert Python sequence with mixed types to Tensor."
 _OUT_OF_RANGE = "Can't convert Python sequence with out-of-range integer to Tensor."
+_TOO_LARGE = (
+    "Can't convert Python sequence with a value out of range for a double-precision float."
+)
+_NUMPY_NAMES = {
+    "M": "NPY_DATETIME",
+    "m": "NPY_TIMEDELTA",
+    "f": "NPY_LONGDOUBLE",
+    "c": "NPY_CLONGDOUBLE",
+}
 
 
 class _Hooks:
     """What `ops` provides, recorded on tapes: stacking, and rows into a dense tensor."""
 
     pack: Callable[[list[Any]], Tensor]
+    cast: Callable[[Any, DType], Tensor]
     densify: Callable[[Any], Tensor]
     conjugate: Callable[[Any], Tensor]
     reduce_sum: Callable[..., Tensor]
@@ -72,7 +83,7 @@ def convert(value: Any, dtype: DType | None = None, hint: DType | None = None) -
         except (TypeError, ValueError):
             pass
     if isinstance(value, (list, tuple)) and _holds_tensor(value):
-        return _packed(value, dtype or hint)
+        return _packed(value, dtype or hint, dtype is not None)
     return wrap(to_array(value, dtype))
 
 
@@ -84,19 +95,21 @@ def to_array(value: Any, dtype: DType | None = None) -> np.ndarray:
         return _from_leaves(value, value, dtype)
     if isinstance(value, (list, tuple, range)):
         return _from_leaves(value, _first_leaf(value), dtype)
-    if isinstance(value, DType):
-        return np.array(value.as_datatype_enum, dtype=np.int32)
+    if isinstance(value, TensorShape):
+        if not value.is_fully_defined():
+            raise ValueError(
+                f"Cannot convert a partially known TensorShape {value} to a Tensor."
+            )
+        return np.array(value.as_list(), dtype=np.int32 if dtype is None else dtype.np)
     if hasattr(value, "__array__"):
         return _from_array(np.asarray(value), dtype)
     if isinstance(value, memoryview | bytearray):
-        return _from_array(np.asarray(value), dtype)
+        items = list(value)
+        return _from_leaves(items, _first_leaf(items), dtype)
     if hasattr(value, "__len__") and hasattr(value, "__getitem__") and not _mapping(value):
         items = [value[i] for i in range(len(value))]
         return _from_leaves(items, _first_leaf(items), dtype)
-    raise ValueError(
-        f"Attempt to convert a value ({value!r}) with an unsupported type ({type(value)}) "
-        "to a Tensor."
-    )
+    raise _unsupported(value)
 
 
 def _mapping(value: Any) -> bool:
@@ -120,14 +133,15 @@ def _from_array(array: np.ndarray, dtype: DType | None) -> np.ndarray:
     if array.dtype not in from_numpy:
         array = array.astype(array.dtype.newbyteorder("=")) if kind in "biufc" else array
     if array.dtype not in from_numpy:
-        raise ValueError(
-            f"Failed to convert a NumPy array to a Tensor (Unsupported numpy type: {array.dtype})."
-        )
+        name = _NUMPY_NAMES.get(kind)
+        problem = f"Unsupported numpy type: {name}" if name else "Unsupported numpy data type"
+        raise ValueError(f"Failed to convert a NumPy array to a Tensor ({problem}).")
     if dtype is None or dtype.np is array.dtype:
         return np.array(array, order="C")
     if dtype == string_dtype:
+        item = type(array.dtype.type().item()).__name__
         raise ValueError(
-            f"Failed to convert a NumPy array to a Tensor (Unsupported object type {array.dtype})."
+            f"Failed to convert a NumPy array to a Tensor (Unsupported object type {item})."
         )
     return np.array(array.astype(dtype.np), order="C")
 
@@ -158,14 +172,18 @@ def _from_leaves(value: Any, leaf: Any, dtype: DType | None) -> np.ndarray:
     except OverflowError:
         raise ValueError(_OUT_OF_RANGE) from None
     kind = array.dtype.kind
-    if kind not in "biufc" and array.dtype not in from_numpy:
-        raise _not_numeric(value, array)
+    if kind == "O" or (kind not in "biufc" and array.dtype not in from_numpy):
+        raise _not_numeric(value, leaf, array)
     if leaf is None:
+        if array.size:
+            raise _unsupported(None)
         return array.astype((dtype or float32).np)
     if isinstance(leaf, (bool, np.bool_)) and kind != "b":
         raise ValueError(_MIXED)
     if dtype is not None:
         return _cast_leaves(value, array, dtype)
+    if kind == "c" and isinstance(leaf, (int, float)):
+        raise ValueError(_MIXED)
     if kind == "b":
         return array
     if kind in "iu":
@@ -177,7 +195,15 @@ def _from_leaves(value: Any, leaf: Any, dtype: DType | None) -> np.ndarray:
         return small if array.dtype.itemsize <= 4 or np.array_equal(small, array) else array
     if isinstance(leaf, (np.generic, np.ndarray)) and leaf.dtype.kind == kind:
         return array.astype(leaf.dtype, copy=False)
-    return array.astype(np.float32) if kind == "f" else array
+    return _single(array) if kind == "f" else array
+
+
+def _single(array: np.ndarray) -> np.ndarray:
+    """Python floats as float32; one that does not fit is refused."""
+    result = array.astype(np.float32)
+    if np.isinf(result).any() and not np.array_equal(np.isinf(result), np.isinf(array)):
+        raise ValueError(_TOO_LARGE)
+    return result
 
 
 def _cast_leaves(value: Any, array: np.ndarray, dtype: DType) -> np.ndarray:
@@ -189,13 +215,17 @@ def _cast_leaves(value: Any, array: np.ndarray, dtype: DType) -> np.ndarray:
     if legal and not (source == "b" or rank == "b"):
         legal = (source in "iu" and rank in "iufc") or order.index(source) <= order.index(rank)
     if not legal or (rank == "b" and source != "b"):
-        raise TypeError(f"Cannot convert {value!r} to EagerTensor of dtype {kernel_name(dtype)}")
+        raise TypeError(
+            f"Cannot convert {value!r} to EagerTensor of dtype {kernel_name(dtype)}"
+        )
     return array.astype(target)
 
 
 def _from_text(value: Any, dtype: DType | None) -> np.ndarray:
     if dtype is not None and dtype != string_dtype:
-        raise TypeError(f"Cannot convert {value!r} to EagerTensor of dtype {kernel_name(dtype)}")
+        raise TypeError(
+            f"Cannot convert {value!r} to EagerTensor of dtype {kernel_name(dtype)}"
+        )
     shape = _text_shape(value)
     result = np.empty(shape, dtype=object)
     flat = result.reshape(-1)
@@ -230,16 +260,22 @@ def _rectangular_error(value: Any) -> str:
     return _NON_RECTANGULAR
 
 
-def _not_numeric(value: Any, array: np.ndarray) -> Exception:
+def _not_numeric(value: Any, leaf: Any, array: np.ndarray) -> Exception:
     if array.dtype.kind in "US":
         return ValueError(_MIXED)
-    for item in _leaves(value):
-        if not isinstance(item, (bool, int, float, complex, str, bytes, np.generic)):
-            return ValueError(
-                f"Attempt to convert a value ({item!r}) with an unsupported type "
-                f"({type(item)}) to a Tensor."
-            )
-    return ValueError(_OUT_OF_RANGE)
+    plain = (bool, int, float, complex, str, bytes, np.generic)
+    if not isinstance(leaf, plain):
+        return _unsupported(leaf)
+    if all(isinstance(item, plain) for item in _leaves(value)):
+        return ValueError(_OUT_OF_RANGE)
+    return ValueError(_MIXED)
+
+
+def _unsupported(value: Any) -> Exception:
+    return ValueError(
+        f"Attempt to convert a value ({value!r}) with an unsupported type ({type(value)}) "
+        "to a Tensor."
+    )
 
 
 def _holds_tensor(value: Any) -> bool:
@@ -251,11 +287,13 @@ def _holds_tensor(value: Any) -> bool:
     return False
 
 
-def _packed(value: Any, dtype: DType | None) -> Tensor:
+def _packed(value: Any, dtype: DType | None, wanted: bool) -> Tensor:
     """A list with tensors inside: converted one by one, then stacked by the `Pack` op."""
     if dtype is None:
         dtype = next((t.dtype for t in _leaves(value) if hasattr(t, "dtype")), None)
     items = [convert(item, None, dtype) for item in value]
+    if dtype is not None and wanted:
+        items = [item if item.dtype == dtype else hooks.cast(item, dtype) for item in items]
     if any(item.shape.rank != items[0].shape.rank for item in items):
         raise ValueError(_NON_RECTANGULAR)
     return hooks.pack(items)

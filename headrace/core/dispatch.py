@@ -113,25 +113,27 @@ def wrap_result(result: Any) -> Any:
 
 
 def matched(op: type[Op], inputs: Sequence[Any]) -> list[Tensor]:
-    """All inputs as tensors; a plain value takes the dtype of the inputs before it if it can."""
-    if op.variadic:
-        shared = next((x.dtype for x in inputs if isinstance(x, Tensor)), None)
-        names = ("",) * len(inputs)
-    else:
-        shared = None
-        names = op.operands
-    tensors = []
+    """All inputs as tensors; plain values take the dtype of the first tensor among them."""
+    names = ("",) * len(inputs) if op.variadic else op.operands
+    shared = None
+    for name, value in zip(names, () if op.hinted else inputs, strict=not op.hinted):
+        if name not in op.types and _has_dtype(value):
+            shared = value.dtype
+            break
+    tensors: list[Tensor] = []
     for name, value in zip(names, inputs, strict=True):
         if value.__class__ is EagerTensor:
             tensors.append(value)
-            if shared is None and name not in op.types:
-                shared = value.dtype
-            continue
-        if name in op.types:
+        elif name in op.types:
             tensors.append(convert(value, None, op.defaults.get(name)))
-            continue
-        tensor = convert(value, None, shared)
-        if shared is None:
-            shared = tensor.dtype
-        tensors.append(tensor)
+        elif op.hinted or _has_dtype(value):
+            tensors.append(convert(value, None, shared))
+        else:
+            tensors.append(convert(value, shared))
+        if shared is None and name not in op.types:
+            shared = tensors[-1].dtype
     return tensors
+
+
+def _has_dtype(value: Any) -> bool:
+    return isinstance(value, Tensor) or hasattr(value, "__tf_tensor__")

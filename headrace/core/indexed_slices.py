@@ -28,6 +28,7 @@ class IndexedSlices:
     """
 
     def __init__(self, values: Any, indices: Any, dense_shape: Any = None) -> None:
+        self._given = values
         self._values = convert(values)
         self._indices = convert(indices)
         self._dense_shape = None if dense_shape is None else convert(dense_shape)
@@ -67,8 +68,8 @@ class IndexedSlices:
     def __tf_tensor__(self, dtype: DType | None = None, name: str | None = None) -> Tensor:
         if self._dense_shape is None:
             raise ValueError(
-                "Tensor conversion requested for IndexedSlices for tensor without dense_shape: "
-                f"{self!r}"
+                "Tensor conversion requested for IndexedSlices for argument `value` without "
+                f"dense_shape: {self!r}"
             )
         if dtype is not None and dtype != self.dtype:
             raise ValueError(

@@ -17,6 +17,8 @@ Conventions
   a walk computes only the gradients that it needs; or one function that returns them all.
 - `keep` names the operands that `grad` reads, and `output` if it reads that; of all others a
   tape may let go of the values (shape and dtype stay). Without it everything is kept.
+- A plain value among the inputs takes the dtype of the first tensor there, and is refused if it
+  cannot; with `hinted` it then keeps its own, and the misfit is the op's error.
 - A rule that is missing says why: `no_grad="integer result"`, `no_lower="string data"`.
 """
 
@@ -69,6 +71,7 @@ class Op:
     types: Mapping[str, tuple[str, frozenset[DType]]] = {}
     keep: tuple[str, ...] | None = None
     stateful: bool = False
+    hinted: bool = False
     ulp: Mapping[DType, float] = {}
     samples: tuple[Any, ...] = ()
     no_grad: str | None = None

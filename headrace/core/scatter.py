@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from headrace.base import errors
-from headrace.base.dtypes import DType
+from headrace.base.dtypes import DType, kernel_name
 from headrace.core.convert import convert
 from headrace.core.indexed_slices import IndexedSlices
 
@@ -55,7 +55,7 @@ class Scatter:
             )
         op = f"ResourceScatter{rule}"
         indices = _index_array(sparse_delta.indices, op)
-        values = convert(sparse_delta.values, self.dtype)._array  # type: ignore[attr-defined]
+        values = convert(sparse_delta._given, self.dtype)._array  # type: ignore[attr-defined]
         rows = self._array.shape[0] if self._array.ndim else 0
         _check_rows(indices, rows, op)
         wanted = indices.shape + self._array.shape[1:]
@@ -163,15 +163,15 @@ class Scatter:
         batch = indices.shape[:-1]
         grids = np.meshgrid(*(np.arange(n) for n in (*batch, indices.shape[-1])), indexing="ij")
         where = np.stack([*grids[:-1], indices], axis=-1)
-        return self.scatter_nd_update(where, sparse_delta.values)
+        return self.scatter_nd_update(where, sparse_delta._given)
 
 
 def _index_array(indices: Any, op: str) -> np.ndarray:
     array = indices._array
     if array.dtype.kind != "i" or array.dtype.itemsize < 4:
         raise errors.invalid_argument(
-            f"Value for attr 'Tindices' of {indices.dtype.name} is not in the list of allowed "
-            "values: int32, int64",
+            f"Value for attr 'Tindices' of {kernel_name(indices.dtype)} is not in the list of "
+            "allowed values: int32, int64",
             op,
         )
     return array
@@ -187,9 +187,7 @@ def _check_rows(indices: np.ndarray, rows: int, op: str) -> None:
         )
 
 
-def _check_nd(
-    where: np.ndarray, values: np.ndarray, shape: tuple[int, ...], op: str
-) -> None:
+def _check_nd(where: np.ndarray, values: np.ndarray, shape: tuple[int, ...], op: str) -> None:
     if not where.ndim:
         raise errors.invalid_argument(
             "Indices and updates specified for empty output: indices must have at least one "
@@ -198,12 +196,6 @@ def _check_nd(
         )
     depth = where.shape[-1]
     outer = where.shape[:-1]
-    if depth > len(shape):
-        raise errors.invalid_argument(
-            f"The inner dimension of indices.shape={_brackets(where.shape)} must be <= "
-            f"params.shape.rank: {depth} vs. {len(shape)}",
-            op,
-        )
     if values.shape[: len(outer)] != outer:
         raise errors.invalid_argument(
             f"Dimensions [0,{len(outer)}) of indices[shape={_brackets(where.shape)}] = "
@@ -211,10 +203,10 @@ def _check_nd(
             f"updates[shape={_brackets(values.shape)}] = {_plain(values.shape[: len(outer)])}",
             op,
         )
-    if values.shape[len(outer) :] != shape[depth:]:
+    if depth > len(shape) or values.shape[len(outer) :] != shape[depth:]:
         raise errors.invalid_argument(
             f"Dimensions [{depth},{len(shape)}) of input[shape={_brackets(shape)}] must match "
-            f"dimensions [{len(outer)},{values.ndim}) of updates[shape={_brackets(values.shape)}]",
+            f"dimensions [{depth},{values.ndim}) of updates[shape={_brackets(values.shape)}]",
             op,
         )
     bounds = np.array(shape[:depth], dtype=np.int64)

@@ -17,7 +17,8 @@ from headrace.base.export import export
 from headrace.base.shapes import TensorShape
 from headrace.core.context import DEVICE
 
-_EAGER_ABSENT = ("name", "op", "graph", "value_index", "consumers")
+_EAGER_ABSENT = ("name", "op", "graph", "value_index")
+_NUMPY_METHODS = frozenset("T astype ravel transpose reshape clip size tolist data".split())
 
 
 @export("Tensor")
@@ -35,6 +36,9 @@ class Tensor:
     _uid: int | None
     __array_priority__ = 100
     OVERLOADABLE_OPERATORS: frozenset[str] = frozenset()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise TypeError("A tf.Tensor is made by tf.constant, tf.convert_to_tensor or an op.")
 
     def __hash__(self) -> int:
         raise TypeError("Tensor is unhashable. Instead, use tensor.ref() as the key.")
@@ -88,7 +92,7 @@ class Reference:
 class EagerTensor(Tensor):
     """A tensor that holds its value. Made by `wrap(array)`, never by its constructor."""
 
-    __slots__ = ("_array",)
+    __slots__ = ("__dict__", "_array")
 
     _array: np.ndarray
 
@@ -122,7 +126,8 @@ class EagerTensor(Tensor):
         """Check that `shape` is compatible with this tensor's; a value's shape is fixed."""
         if not self.shape.is_compatible_with(shape):
             raise ValueError(
-                f"Tensor's shape {self.shape} is not compatible with supplied shape {shape}."
+                f"Tensor's shape {self.shape} is not compatible with supplied shape "
+                f"{TensorShape(shape)}."
             )
 
     def numpy(self) -> Any:
@@ -148,19 +153,20 @@ class EagerTensor(Tensor):
         return (self[i] for i in range(len(self._array)))  # type: ignore[index]
 
     def __bool__(self) -> bool:
-        return bool(self._array)
+        return bool(self._array) if self._array.size else False
 
     def __int__(self) -> int:
-        return int(self._array)
+        return int(self._array.real if self._array.dtype.kind == "c" else self._array)
 
     def __float__(self) -> float:
-        return float(self._array)
+        return float(self._array.real if self._array.dtype.kind == "c" else self._array)
 
     def __complex__(self) -> complex:
         return complex(self._array)
 
     def __index__(self) -> int:
-        return self._array.__index__()
+        array = self._array
+        return array.__index__() if array.ndim else array[()].__index__()
 
     def __round__(self, digits: int | None = None) -> Any:
         return round(self._array[()], digits) if digits is not None else round(float(self))
@@ -169,7 +175,8 @@ class EagerTensor(Tensor):
         return format(self.numpy() if not self._array.ndim else self._array, spec)
 
     def __str__(self) -> str:
-        return f"tf.Tensor({_value_text(self._array)}, shape={self.shape}, dtype={self.dtype.name})"
+        text = _value_text(self._array)
+        return f"tf.Tensor({text}, shape={self.shape}, dtype={self.dtype.name})"
 
     def __repr__(self) -> str:
         return (
@@ -181,10 +188,27 @@ class EagerTensor(Tensor):
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> EagerTensor:
-        return wrap(self._array.copy())
+        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self._array, self.dtype.name)
+
+    def __buffer__(self, flags: int) -> memoryview:
+        """The value's memory, not to be written to (Python 3.12 and later ask for it)."""
+        return memoryview(self._array).toreadonly()
+
+    def consumers(self) -> Any:
+        """The ops that use this tensor: only a graph knows."""
+        raise NotImplementedError(
+            "Tensor.consumers is undefined when eager execution is enabled."
+        )
+
+    def eval(self, feed_dict: Any = None, session: Any = None) -> Any:
+        """The value in a session: there is none, and the value is here."""
+        raise NotImplementedError(
+            "eval is not supported when eager execution is enabled, is .numpy() what you're "
+            "looking for?"
+        )
 
     def __dlpack__(self, **options: Any) -> Any:
         """Hand the value to another library without a copy (DLPack protocol)."""
@@ -195,10 +219,13 @@ class EagerTensor(Tensor):
 
     def __getattr__(self, name: str) -> Any:
         if name in _EAGER_ABSENT:
+            raise AttributeError(f"Tensor.{name} is undefined when eager execution is enabled.")
+        if name in _NUMPY_METHODS:
             raise AttributeError(
-                f"Tensor.{name} is undefined when eager execution is enabled."
+                f"EagerTensor object has no attribute {name!r}. NumPy's attributes "
+                f"are those of its value: t.numpy().{name}"
             )
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise AttributeError(f"'EagerTensor' object has no attribute {name!r}")
 
 
 new = object.__new__
@@ -236,7 +263,10 @@ def _value_text(array: np.ndarray) -> str:
 
 def _scalar_text(array: np.ndarray) -> str:
     item = array[()]
-    return repr(item) if isinstance(item, bytes) else str(item)
+    if isinstance(item, bytes):
+        return repr(item)
+    text = str(item)
+    return text if array.dtype.kind != "V" or not text.lstrip("-").isdigit() else text + ".0"
 
 
 def _restore(array: np.ndarray, dtype: str) -> EagerTensor:

@@ -80,8 +80,8 @@ class Variable(Scatter):
         ValueError: no initial value, or one that does not fit `shape`.
 
     >>> v = tf.Variable([1., 2.], name="weights")
-    >>> v.assign_add([10., 10.])
-    <tf.Variable 'UnreadVariable' shape=(2,) dtype=float32, numpy=array([11., 12.], dtype=float32)>
+    >>> v.assign_add([10., 10.]).numpy()
+    array([11., 12.], dtype=float32)
     """
 
     __array_priority__ = 100
@@ -105,8 +105,8 @@ class Variable(Scatter):
     ) -> None:
         if initial_value is None:
             raise ValueError(
-                "The `initial_value` arg to `tf.Variable` must be specified except when you are "
-                "not providing a `variable_def`. You provided neither."
+                "The `initial_value` arg to `tf.Variable` must be specified except when you "
+                "are not providing a `variable_def`. You provided neither."
             )
         if constraint is not None and not callable(constraint):
             raise ValueError(
@@ -115,7 +115,7 @@ class Variable(Scatter):
             )
         if callable(initial_value) and not isinstance(initial_value, (Tensor, Variable)):
             initial_value = initial_value()
-        value = convert(initial_value, None if dtype is None else as_dtype(dtype))
+        value = _initial(initial_value, None if dtype is None else as_dtype(dtype))
         declared = value.shape if shape is None else TensorShape(shape)
         if not declared.is_compatible_with(value.shape):
             raise ValueError(
@@ -192,12 +192,9 @@ class Variable(Scatter):
         return Handle(self)
 
     @property
-    def op(self) -> Any:
-        raise AttributeError("Tensor.op is undefined when eager execution is enabled.")
-
-    @property
-    def graph(self) -> Any:
-        raise AttributeError("Tensor.graph is undefined when eager execution is enabled.")
+    def initializer(self) -> None:
+        """The op that gives the initial value: none, eager variables have it at once."""
+        return None
 
     @property
     def initial_value(self) -> Any:
@@ -346,7 +343,9 @@ class Variable(Scatter):
             )
         if change.dtype.kind in "bO":
             raise errors.invalid_argument(
-                f"Value for attr 'dtype' of {self.dtype.name} is not a number", op
+                f"No OpKernel was registered to support Op '{op}' used by with these attrs: "
+                f"[dtype=DT_{self.dtype.name.upper()}]",
+                op,
             )
         with self._lock:
             if sys.getrefcount(self._array) <= OWNED:
@@ -359,6 +358,10 @@ class Variable(Scatter):
         if sys.getrefcount(self._array) > OWNED:
             self._array = self._array.copy()
         return self._array
+
+    def eval(self, session: Any = None) -> Any:
+        """The value in a session: there is none."""
+        raise RuntimeError("This operation is not supported when eager execution is enabled.")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
         copied = Variable(
@@ -378,7 +381,32 @@ class Variable(Scatter):
         return _restore, arguments
 
     def __getattr__(self, name: str) -> Any:
+        if name in ("op", "graph"):
+            raise AttributeError(f"Tensor.{name} is undefined when eager execution is enabled.")
         raise AttributeError(f"'ResourceVariable' object has no attribute {name!r}")
+
+
+def _in_place(symbol: str, remedy: str, name: str = "variable") -> Callable[..., Any]:
+    """`v += x` would silently make `v` a tensor; it is refused."""
+
+    def method(self: Any, other: Any) -> Any:
+        raise RuntimeError(
+            f"`{name} {symbol}= value` with `tf.Variable`s is not supported. Use `{remedy}` to "
+            f"modify the variable, or `out = {name} {symbol} value` if you need to get a new "
+            "output Tensor."
+        )
+
+    return method
+
+
+for _method, _symbol, _remedy, _who in (
+    ("__iadd__", "+", "variable.assign_add(value)", "variable"),
+    ("__isub__", "-", "variable.assign_sub(value)", "variable"),
+    ("__imul__", "*", "var.assign(var * value)", "var"),
+    ("__itruediv__", "/", "var.assign(var / value)", "var"),
+    ("__ipow__", "**", "var.assign(var ** value)", "var"),
+):
+    setattr(Variable, _method, _in_place(_symbol, _remedy, _who))
 
 
 class UnreadVariable(Variable):
@@ -418,6 +446,15 @@ def _owned(array: np.ndarray) -> np.ndarray:
     if array.base is None and array.flags.c_contiguous:
         return array
     return np.array(array, order="C")
+
+
+def _initial(value: Any, dtype: DType | None) -> Tensor:
+    try:
+        return convert(value, dtype)
+    except ValueError as error:
+        if not isinstance(value, Tensor):
+            raise
+        raise ValueError(f"initial_value: {error}") from None
 
 
 def _brackets(array: np.ndarray) -> str:

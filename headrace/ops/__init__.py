@@ -25,6 +25,7 @@ from headrace.ops import (
 )
 
 hooks.pack = concat_pad.stack
+hooks.cast = cast.cast
 hooks.densify = gather.densify
 hooks.conjugate = cast.conjugate
 hooks.reduce_sum = reduce.reduce_sum

@@ -227,6 +227,8 @@ def stack(values, axis=0, name="stack"):
     values = list(values)
     if not values:
         raise ValueError("Argument `values` of tf.stack must not be empty.")
+    if not any(isinstance(v, Tensor) or hasattr(v, "__tf_tensor__") for v in values):
+        values = _of_one_dtype(values)
     first = convert(values[0])
     rank = first.shape.rank
     if rank is not None and not -rank - 1 <= axis <= rank:
@@ -234,6 +236,15 @@ def stack(values, axis=0, name="stack"):
             f"Argument `axis` = {axis} not in range [{-rank - 1}, {rank + 1})"
         )
     return apply(Pack, [first, *values[1:]], {"axis": axis})
+
+
+def _of_one_dtype(values):
+    """Plain values as tensors of the dtype that suits all, where there is one."""
+    try:
+        dtype = convert(values).dtype
+    except (TypeError, ValueError):
+        return values
+    return [convert(value, dtype) for value in values]
 
 
 class Unpack(Op):

@@ -66,6 +66,11 @@ def constant(value, dtype=None, shape=None, name="Const"):
     if shape is None:
         return tensor
     dims = as_tuple(TensorShape(shape))
+    if dims is None or None in dims:
+        raise ValueError(
+            "Attempt to convert a value (None) with an unsupported type (<class 'NoneType'>) to "
+            f"a Tensor: the shape of a constant must be known, got {shape}."
+        )
     count = math.prod(dims)
     if tensor.shape == dims:
         return tensor

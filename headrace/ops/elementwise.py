@@ -23,6 +23,7 @@ from headrace.base.dtypes import (
 from headrace.base.dtypes import string as string_dtype
 from headrace.base.export import export
 from headrace.core.convert import convert
+from headrace.core.tensor import Tensor
 from headrace.ops.cast import cast, conj
 from headrace.ops.compare import (
     greater,
@@ -474,7 +475,7 @@ round_half_even = unary(
 )
 
 
-@export("math.truediv", "truediv", "math.divide", "divide", "div")
+@export("math.truediv", "truediv")
 def truediv(x, y, name=None):
     """Quotient of two tensors, element by element: `x / y`; integers are made floats first.
 
@@ -491,7 +492,7 @@ def truediv(x, y, name=None):
     """
     x = convert(x)
     y = convert(y, None, x.dtype)
-    if x.dtype is not y.dtype and not (x.dtype.is_floating or y.dtype.is_floating):
+    if x.dtype is not y.dtype:
         raise TypeError(
             f"`x` and `y` must have the same dtype, got {x.dtype!r} != {y.dtype!r}."
         )
@@ -499,3 +500,23 @@ def truediv(x, y, name=None):
         target = float32 if x.dtype.size <= 2 else float64
         x, y = cast(x, target), cast(y, target)
     return divide_real(x, y)
+
+
+@export("math.divide", "divide", "div")
+def divide(x, y, name=None):
+    """Quotient of two tensors as Python has it: `x / y`.
+
+    Args:
+        x: number tensor, any shape; a plain value takes y's dtype.
+        y: tensor of x's dtype whose shape broadcasts with x's.
+        name: not used eagerly.
+    Returns: float or complex tensor of the broadcast shape.
+    Raises: TypeError: the dtypes differ.
+    Source: TensorFlow's `RealDiv`.
+
+    >>> tf.divide(1, 4).numpy()
+    np.float64(0.25)
+    """
+    if isinstance(y, Tensor) and not isinstance(x, Tensor):
+        x = convert(x, y.dtype)
+    return truediv(x, y)

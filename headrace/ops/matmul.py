@@ -27,6 +27,14 @@ _DTYPES = NUMERIC
 _ULP = {float16: 4, bfloat16: 4, float32: 8, float64: 8}
 
 
+def _no_matrix(a, b):
+    """The error for an operand of rank 0 or 1."""
+    which, ndim = (0, a.ndim) if a.ndim < 2 else (1, b.ndim)
+    if max(a.ndim, b.ndim) > 2:
+        return errors.invalid_argument(f"In[{which}] ndims must be >= 2: {ndim}", "BatchMatMulV2")
+    return errors.invalid_argument(f"In[{which}] ndims must be >= 2", "MatMul")
+
+
 def _product(a, b):
     """a @ b; 16-bit floats are multiplied and summed in float32."""
     if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
@@ -237,6 +245,8 @@ def matmul(
         if a.dtype.is_complex:
             a, b = conj(a) if adjoint_a else a, conj(b) if adjoint_b else b
         return _matrices(a, b, transpose_a or adjoint_a, transpose_b or adjoint_b)
+    if 0 <= min(-1 if x.ndim is None else x.ndim for x in (a, b)) < 2:
+        raise _no_matrix(a, b)
     if (transpose_a or transpose_b) and a.dtype.is_complex:
         a, b = conj(a) if transpose_a else a, conj(b) if transpose_b else b
     return _batches(a, b, transpose_a or adjoint_a, transpose_b or adjoint_b)

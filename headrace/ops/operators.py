@@ -18,7 +18,7 @@ from headrace.core.convert import convert
 from headrace.core.dispatch import apply
 from headrace.core.tensor import EagerTensor, Tensor, new, wrap
 from headrace.core.variable import Variable
-from headrace.ops import compare, elementwise, matmul, strided_slice
+from headrace.ops import compare, elementwise, gather, matmul, strided_slice
 
 ndarray = np.ndarray
 
@@ -46,7 +46,7 @@ def forward(function: Callable[..., Any], strict: bool = False) -> Callable[[Any
                 try:
                     array = table[dtype](a, b)
                 except Exception:
-                    return apply(op, (x, y))
+                    return function(x, y)
                 if array.__class__ is not ndarray:
                     array = np.asarray(array)
                 tensor = new(EagerTensor)
@@ -58,6 +58,22 @@ def forward(function: Callable[..., Any], strict: bool = False) -> Callable[[Any
         return function(x, y)
 
     return method
+
+
+elementwise.add.op.hinted = True  # type: ignore[attr-defined]
+
+
+def times(x: Any, y: Any) -> Any:
+    """`x * y` off the fast path: of two bools it is `x & y`."""
+    try:
+        return apply(times.op, (x, y))  # type: ignore[attr-defined]
+    except errors.InvalidArgumentError:
+        if x.dtype is bool_dtype:
+            return compare.logical_and(x, convert(y, bool_dtype))
+        raise
+
+
+times.op = elementwise.multiply.op  # type: ignore[attr-defined]
 
 
 def backward(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
@@ -134,7 +150,7 @@ def _table() -> dict[str, Callable[..., Any]]:
     for name, function in (
         ("add", e.add),
         ("sub", e.subtract),
-        ("mul", e.multiply),
+        ("mul", times),
         ("floordiv", e.floordiv),
         ("mod", e.floormod),
         ("pow", e.power),
@@ -150,12 +166,23 @@ def _table() -> dict[str, Callable[..., Any]]:
     return methods
 
 
+def sparse_read(self: Any, indices: Any, name: str | None = None) -> Any:
+    """The rows of the variable that `indices` names; their gradient is `tf.IndexedSlices`."""
+    return gather.gather(self, indices)
+
+
+def gather_nd(self: Any, indices: Any, name: str | None = None) -> Any:
+    """The elements or slices of the variable that the last axis of `indices` names."""
+    return gather.gather_nd(self, indices)
+
+
 def install() -> None:
     """Give `Tensor` and `Variable` their operators."""
     methods = _table()
     for name, method in methods.items():
         setattr(Tensor, name, method)
         setattr(Variable, name, method)
+    Variable.sparse_read, Variable.gather_nd = sparse_read, gather_nd  # type: ignore
     Variable.__getitem__ = strided_slice.getitem_of_variable
     Tensor.OVERLOADABLE_OPERATORS = frozenset(methods)
 

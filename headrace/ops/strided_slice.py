@@ -11,7 +11,7 @@ from types import EllipsisType
 import numpy as np
 
 from headrace.base import errors
-from headrace.base.dtypes import ALL
+from headrace.base.dtypes import ALL, int16, int32, int64
 from headrace.base.dtypes import bool as bool_dtype
 from headrace.base.export import export
 from headrace.core.context import modes
@@ -26,6 +26,7 @@ from headrace.ops.samples import Bad, S
 from headrace.ops.shapes import brackets, shape_of
 
 _MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+_INDEX = frozenset({int16, int32, int64})
 _NO_MASKS = dict.fromkeys(_MASKS, 0)
 _TEXT = (
     "Only integers, slices (`:`), ellipsis (`...`), tf.newaxis (`None`) and scalar "
@@ -63,6 +64,8 @@ def _plan(shape, key):
     used = sum(1 for k in key if k is not None and k is not Ellipsis)
     if key.count(Ellipsis) > 1:
         raise errors.invalid_argument("Multiple ellipses in slice spec not allowed")
+    if used and not rank:
+        raise errors.invalid_argument("Attempting to slice scalar input.")
     if used > rank:
         raise errors.invalid_argument(
             f"Index out of range using input dim {rank}; input has only {rank} dims"
@@ -220,7 +223,7 @@ class StridedSliceGrad(Op):
 
 def _item(k):
     """One part of an index as Python has it: int, slice, None or Ellipsis."""
-    if k is None or k is Ellipsis or k.__class__ is int:
+    if k is None or k is Ellipsis:
         return k
     if isinstance(k, slice):
         return slice(*(p if p is None else _position(p) for p in _parts(k)))
@@ -231,8 +234,10 @@ def _position(k):
     if isinstance(k, (bool, np.bool_)):
         raise TypeError(_TEXT.format(k))
     if isinstance(k, (int, np.integer)):
+        if not -(2**63) <= k < 2**63:
+            raise ValueError("Can't convert Python sequence with out-of-range integer to Tensor.")
         return int(k)
-    if isinstance(k, (Tensor, Variable)) and k.dtype.is_integer and k.shape.rank in (0, None):
+    if isinstance(k, (Tensor, Variable)) and k.dtype in _INDEX and k.shape.rank in (0, None):
         return static(k)
     if isinstance(k, np.ndarray) and not k.ndim and k.dtype.kind in "iu":
         return int(k)
@@ -269,14 +274,20 @@ _SIMPLE = frozenset({int, slice, type(None), EllipsisType})
 
 def _normalised(key):
     parts = key if key.__class__ is tuple else tuple(key) if isinstance(key, list) else (key,)
+    if any(isinstance(k, bool) for k in parts):
+        raise errors.invalid_argument(
+            "Value for attr 'Index' of bool is not in the list of allowed values: int16, int32, "
+            "int64",
+            "StridedSlice",
+        )
     return tuple(_item(k) for k in parts)
 
 
 def _mask(key):
     """`key` as a bool array if it is a mask, else None."""
     dtype = getattr(key, "dtype", None)
-    if dtype is None or key.__class__ is tuple or dtype != "bool":
-        if isinstance(key, (bool, np.bool_)):
+    if dtype is None or isinstance(key, (tuple, np.bool_)) or dtype != "bool":
+        if isinstance(key, bool):
             raise ValueError("mask cannot be scalar.")
         return None
     mask = convert(key)
@@ -336,6 +347,7 @@ class SlicedVariable(EagerTensor):
                 f"{brackets(self._array.shape)}",
                 "ResourceStridedSliceAssign",
             ) from None
+        new = new if new.ndim else new[()]
         self._array = self._array[:0] if self._array.ndim else np.zeros_like(self._array)
         with variable._lock:
             variable._writable()[self._key] = new
