@@ -6,9 +6,10 @@ Inside Headrace a shape is a tuple of ints in which `None` stands for an unknown
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from headrace.base.dimension import Dimension, checked
 from headrace.base.export import export
 
 Dims = tuple[int | None, ...] | None
@@ -26,7 +27,14 @@ def broadcast(a: Dims, b: Dims) -> Dims:
         return None
     longer, shorter = (a, b) if len(a) >= len(b) else (b, a)
     lead = len(longer) - len(shorter)
-    return (*longer[:lead], *map(_stretched, longer[lead:], shorter))
+    try:
+        return (*longer[:lead], *map(_stretched, longer[lead:], shorter))
+    except ValueError:
+        raise ValueError(
+            "Incompatible shapes for broadcasting. Two shapes are compatible if for each "
+            "dimension pair they are either equal or one of them is 1. Received: "
+            f"{TensorShape(a)} and {TensorShape(b)}."
+        ) from None
 
 
 def _stretched(m: int | None, n: int | None) -> int | None:
@@ -36,7 +44,7 @@ def _stretched(m: int | None, n: int | None) -> int | None:
         return n
     if m is None or n is None:
         return n if m is None else m
-    raise ValueError(f"Incompatible shapes for broadcasting: {m} and {n}")
+    raise ValueError
 
 
 def merge(a: Dims, b: Dims) -> Dims:
@@ -45,13 +53,30 @@ def merge(a: Dims, b: Dims) -> Dims:
     Raises:
         ValueError: they contradict each other.
     """
+    if not compatible(a, b):
+        raise ValueError(f"Shapes {TensorShape(a)} and {TensorShape(b)} are not compatible")
     if a is None or b is None:
         return b if a is None else a
+    return tuple([n if m is None else m for m, n in zip(a, b, strict=True)])
+
+
+def compatible(a: Dims, b: Dims) -> bool:
+    """Whether one tensor could have both shapes."""
+    if a is None or b is None:
+        return True
     if len(a) != len(b):
-        raise ValueError(f"Shapes {TensorShape(a)} and {TensorShape(b)} must have the same rank")
-    if any(m is not None and n is not None and m != n for m, n in zip(a, b, strict=True)):
-        raise ValueError(f"Shapes {TensorShape(a)} and {TensorShape(b)} are not compatible")
-    return tuple(n if m is None else m for m, n in zip(a, b, strict=True))
+        return False
+    for m, n in zip(a, b, strict=True):
+        if m != n and m is not None and n is not None:
+            return False
+    return True
+
+
+def common(a: Dims, b: Dims) -> Dims:
+    """What is true of both shapes: dimensions that differ are unknown."""
+    if a is None or b is None or len(a) != len(b):
+        return None
+    return tuple([m if m == n else None for m, n in zip(a, b, strict=True)])
 
 
 def size(shape: Dims) -> int | None:
@@ -65,7 +90,7 @@ def size(shape: Dims) -> int | None:
 
 
 def as_tuple(shape: Any) -> Dims:
-    """`shape` (TensorShape, sequence, int or None) as a tuple."""
+    """`shape` (TensorShape, sequence, int or None) as a tuple, or None."""
     if shape is None or shape.__class__ is tuple:
         return shape
     return as_shape(shape)._dims
@@ -76,27 +101,40 @@ def as_shape(shape: Any) -> TensorShape:
     return shape if isinstance(shape, TensorShape) else TensorShape(shape)
 
 
-def _dimension(dim: Any) -> int | None:
-    if dim is None or dim.__class__ is int:
-        value = dim
-    elif isinstance(dim, (str, bytes)):
-        raise TypeError(
-            f"Dimension value must be integer or None or have an __index__ method, got value "
-            f"{dim!r} with type {type(dim)!r}"
-        )
-    else:
-        try:
-            value = dim.__index__()
-        except (AttributeError, TypeError):
-            raise TypeError(
-                "Dimension value must be integer or None or have an __index__ method, got value "
-                f"{dim!r} with type {type(dim)!r}"
-            ) from None
-    if value is not None and value < 0:
-        if value == -1:
+def of(dims: Dims) -> TensorShape:
+    """The TensorShape of a tuple that is known to be one, without checks."""
+    shape = TensorShape.__new__(TensorShape)
+    shape._dims = dims
+    return shape
+
+
+def _from_anything(dims: Any) -> Dims:
+    if dims is None:
+        return None
+    if isinstance(dims, (tuple, list)):
+        return tuple([checked(dim) for dim in dims])
+    if isinstance(dims, TensorShape):
+        return dims._dims
+    if hasattr(dims, "unknown_rank"):  # a TensorShapeProto
+        if dims.unknown_rank:
             return None
-        raise ValueError(f"Dimension {value} must be >= 0")
-    return value
+        return tuple([None if dim.size == -1 else checked(dim.size) for dim in dims.dim])
+    try:
+        sequence = iter(dims)
+    except TypeError:
+        return (checked(dims),)
+    return tuple([_checked_part(dim, dims) for dim in sequence])
+
+
+def _checked_part(dim: Any, dims: Any) -> int | None:
+    try:
+        return checked(dim)
+    except TypeError:
+        raise TypeError(
+            f"Failed to convert '{dims!r}' to a shape: '{dim!r}'"
+            "could not be converted to a dimension. A shape should either be single dimension "
+            "(e.g. 10), or an iterable of dimensions (e.g. [1, 10, None])."
+        ) from None
 
 
 @export("TensorShape")
@@ -106,6 +144,8 @@ class TensorShape:
     Args:
         dims: sequence of ints and Nones, an int (one dimension), another shape, or None for an
             unknown rank.
+    Raises:
+        TypeError: no dimensions. ValueError: negative ones.
 
     >>> tf.TensorShape([None, 3]).is_compatible_with([2, 3])
     True
@@ -114,26 +154,15 @@ class TensorShape:
     __slots__ = ("_dims",)
     _dims: Dims
 
-    def __init__(self, dims: Any = None) -> None:
+    def __init__(self, dims: Any) -> None:
         if dims.__class__ is tuple:
             for dim in dims:
                 if dim.__class__ is not int or dim < 0:
-                    self._dims = tuple(_dimension(dim) for dim in dims)
-                    return
-            self._dims = dims
-        elif dims is None:
-            self._dims = None
-        elif isinstance(dims, TensorShape):
-            self._dims = dims._dims
-        elif isinstance(dims, (str, bytes)):
-            raise TypeError(f"A shape is a sequence of dimensions, got {dims!r}")
-        elif hasattr(dims, "dim"):
-            unknown = getattr(dims, "unknown_rank", False)
-            self._dims = None if unknown else tuple(_dimension(d.size) for d in dims.dim)
-        elif hasattr(dims, "__iter__") and getattr(dims, "ndim", 1):
-            self._dims = tuple(_dimension(dim) for dim in dims)
-        else:
-            self._dims = (_dimension(dims),)
+                    break
+            else:
+                self._dims = dims
+                return
+        self._dims = _from_anything(dims)
 
     @property
     def rank(self) -> int | None:
@@ -143,12 +172,12 @@ class TensorShape:
     @property
     def ndims(self) -> int | None:
         """The number of dimensions, or None (older spelling of `rank`)."""
-        return self.rank
+        return None if self._dims is None else len(self._dims)
 
     @property
-    def dims(self) -> list[int | None] | None:
-        """The dimensions as a list, or None."""
-        return None if self._dims is None else list(self._dims)
+    def dims(self) -> list[Dimension] | None:
+        """The dimensions as a list of TensorFlow 1's Dimension, or None."""
+        return None if self._dims is None else [Dimension(dim) for dim in self._dims]
 
     def as_list(self) -> list[int | None]:
         """The dimensions as a list.
@@ -175,71 +204,73 @@ class TensorShape:
 
     def is_compatible_with(self, other: Any) -> bool:
         """Whether one tensor could have both shapes."""
-        try:
-            merge(self._dims, as_shape(other)._dims)
-        except ValueError:
-            return False
-        return True
+        return compatible(self._dims, as_shape(other)._dims)
 
     def assert_is_compatible_with(self, other: Any) -> None:
         """Raise ValueError unless one tensor could have both shapes."""
         if not self.is_compatible_with(other):
-            raise ValueError(f"Shapes {self} and {as_shape(other)} are incompatible")
+            raise ValueError(f"Shapes {self} and {other} are incompatible")
 
     def is_subtype_of(self, other: Any) -> bool:
-        """Whether every tensor of this shape has the shape `other` too."""
-        dims = as_shape(other)._dims
-        if dims is None:
-            return True
-        if self._dims is None or len(self._dims) != len(dims):
+        """Whether every tensor of this shape has the TensorShape `other` too."""
+        if not isinstance(other, TensorShape):
             return False
-        return all(n is None or m == n for m, n in zip(self._dims, dims, strict=True))
+        return other._dims is None or other._dims == common(self._dims, other._dims)
 
     def most_specific_compatible_shape(self, other: Any) -> TensorShape:
         """The shape that knows all that is true of both."""
-        dims = as_shape(other)._dims
-        if self._dims is None or dims is None or len(self._dims) != len(dims):
-            return TensorShape(None)
-        return TensorShape(
-            tuple(m if m == n else None for m, n in zip(self._dims, dims, strict=True))
-        )
+        return of(common(self._dims, as_shape(other)._dims))
+
+    def most_specific_common_supertype(self, others: Iterable[Any]) -> TensorShape | None:
+        """The shape that knows all that is true of this one and `others`.
+
+        None if one of them is no TensorShape.
+        """
+        dims = self._dims
+        for other in others:
+            if not isinstance(other, TensorShape):
+                return None
+            dims = common(dims, other._dims)
+        return of(dims)
 
     def merge_with(self, other: Any) -> TensorShape:
-        """What is known of a tensor that has both shapes."""
-        return TensorShape(merge(self._dims, as_shape(other)._dims))
+        """What is known of a tensor that has both shapes.
+
+        Raises:
+            ValueError: they contradict each other.
+        """
+        return of(merge(self._dims, as_shape(other)._dims))
 
     def concatenate(self, other: Any) -> TensorShape:
         """The dimensions of this shape followed by those of `other`."""
         dims = as_shape(other)._dims
-        return TensorShape(None if self._dims is None or dims is None else self._dims + dims)
+        return of(None if self._dims is None or dims is None else self._dims + dims)
 
-    def with_rank(self, rank: int) -> TensorShape:
-        """This shape, known to have `rank` dimensions."""
-        try:
-            return self.merge_with((None,) * rank)
-        except ValueError:
-            raise ValueError(f"Shape {self} must have rank {rank}") from None
+    def with_rank(self, rank: int | None) -> TensorShape:
+        """This shape, known to have `rank` dimensions; ValueError if it has not."""
+        self.assert_has_rank(rank)
+        return of((None,) * rank) if self._dims is None and rank is not None else self
 
-    def assert_has_rank(self, rank: int) -> None:
+    def assert_has_rank(self, rank: int | None) -> None:
         """Raise ValueError unless the rank can be `rank`."""
-        if self.rank not in (None, rank):
+        if self._dims is not None and rank is not None and len(self._dims) != rank:
             raise ValueError(f"Shape {self} must have rank {rank}")
 
     def assert_same_rank(self, other: Any) -> None:
         """Raise ValueError unless both can have the same rank."""
-        rank = as_shape(other).rank
-        if self.rank is not None and rank is not None and self.rank != rank:
-            raise ValueError(f"Shapes {self} and {as_shape(other)} must have the same rank")
+        other = as_shape(other)
+        if None not in (self.rank, other.rank) and self.rank != other.rank:
+            raise ValueError(f"Shapes {self} and {other} must have the same rank")
 
     def with_rank_at_least(self, rank: int) -> TensorShape:
-        """This shape, refused if it has fewer dimensions."""
-        if self.rank is not None and self.rank < rank:
+        """This shape; ValueError if it has fewer dimensions."""
+        if self._dims is not None and len(self._dims) < rank:
             raise ValueError(f"Shape {self} must have rank at least {rank}")
         return self
 
     def with_rank_at_most(self, rank: int) -> TensorShape:
-        """This shape, refused if it has more dimensions."""
-        if self.rank is not None and self.rank > rank:
+        """This shape; ValueError if it has more dimensions."""
+        if self._dims is not None and len(self._dims) > rank:
             raise ValueError(f"Shape {self} must have rank at most {rank}")
         return self
 
@@ -259,23 +290,21 @@ class TensorShape:
     def __getitem__(self, key: Any) -> Any:
         if self._dims is not None:
             part = self._dims[key]
-            return TensorShape(part) if isinstance(key, slice) else part
+            return of(part) if part.__class__ is tuple else part
         if not isinstance(key, slice):
             return None
-        start, stop = key.start or 0, key.stop
         if key.step is not None:
             raise ValueError("Steps are not yet handled")
+        start, stop = key.start or 0, key.stop
         if stop is None or start < 0 or stop < 0:
-            return TensorShape(None)
-        return TensorShape((None,) * max(stop - start, 0))
+            return of(None)
+        return of((None,) * (stop - start))
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, TensorShape):
-            return self._dims == other._dims
         try:
             return self._dims == as_shape(other)._dims
-        except (TypeError, ValueError):
-            return False
+        except TypeError:
+            return NotImplemented
 
     def __hash__(self) -> int:
         return hash(self._dims)
@@ -287,11 +316,7 @@ class TensorShape:
         return as_shape(other).concatenate(self)
 
     def __str__(self) -> str:
-        if self._dims is None:
-            return "<unknown>"
-        if len(self._dims) == 1:
-            return f"({self._dims[0]},)"
-        return "(" + ", ".join(map(str, self._dims)) + ")"
+        return "<unknown>" if self._dims is None else str(self._dims)
 
     def __repr__(self) -> str:
         return f"TensorShape({None if self._dims is None else list(self._dims)})"
@@ -304,18 +329,22 @@ class TensorShape:
 def broadcast_static_shape(shape_x: TensorShape, shape_y: TensorShape) -> TensorShape:
     """The shape of an elementwise result of operands of two known shapes.
 
+    Args:
+        shape_x, shape_y: TensorShapes.
     Raises:
         ValueError: they do not fit.
 
     >>> tf.broadcast_static_shape(tf.TensorShape([2, 1]), tf.TensorShape([3]))
     TensorShape([2, 3])
     """
-    try:
-        return TensorShape(broadcast(as_shape(shape_x)._dims, as_shape(shape_y)._dims))
-    except ValueError:
-        raise ValueError(
-            f"Incompatible shapes for broadcasting: {as_shape(shape_x)} and {as_shape(shape_y)}."
-        ) from None
+    return of(broadcast(shape_x._dims, shape_y._dims))
 
 
-__all__ = ["Sequence", "TensorShape", "as_shape", "as_tuple", "broadcast", "merge", "size"]
+@export("compat.dimension_at_index", "compat.v1.dimension_at_index")
+def dimension_at_index(shape: TensorShape, index: int) -> Dimension:
+    """The Dimension of a TensorShape at an index; unknown if the rank is.
+
+    >>> tf.compat.dimension_at_index(tf.TensorShape([2, None]), 1)
+    Dimension(None)
+    """
+    return Dimension(None) if shape.dims is None else shape.dims[index]
