@@ -24,9 +24,11 @@ def compute_gradient(
         x: list of its arguments.
         delta: the step of the differences (default: 1/1024).
     Returns: `(theoretical, numeric)`: for each argument a matrix
-        `[elements of the result, elements of the argument]`.
+        `[elements of the result, elements of the argument]`; a complex element counts as two,
+        its real and its imaginary part.
     Raises:
-        ValueError: x is no list, or an argument is not real or complex.
+        ValueError: x is no list.
+        AssertionError: an argument is not real or complex.
 
     >>> a, b = tf.test.compute_gradient(tf.square, [tf.constant([1., 2.])])
     >>> np.allclose(a[0], b[0], atol=1e-3)
@@ -39,8 +41,10 @@ def compute_gradient(
         )
     arguments = [convert(a) for a in x]
     for i, argument in enumerate(arguments):
-        if not (argument.dtype.is_floating or argument.dtype.is_complex):
-            raise ValueError(f"Argument {i} has dtype {argument.dtype}; it cannot be varied.")
+        dtype = argument.dtype
+        assert dtype.is_floating or dtype.is_complex, (
+            f"Cannot compute gradient for unsupported type {dtype.name} of argument {i}"
+        )
     step = 1.0 / 1024 if delta is None else delta
     theoretical = tuple(_jacobian(f, arguments, i) for i in range(len(arguments)))
     numeric = tuple(_differences(f, arguments, i, step) for i in range(len(arguments)))
@@ -48,52 +52,55 @@ def compute_gradient(
 
 
 def _jacobian(f: Callable[..., Any], arguments: list[Any], i: int) -> np.ndarray:
-    with GradientTape() as tape:
-        tape.watch(arguments[i])
+    """Row by row: a real row, or one each for the real and the imaginary part of an element."""
+    source = arguments[i]
+    with GradientTape(persistent=True) as tape:
+        tape.watch(source)
         result = convert(f(*arguments))
-    rows = tape.jacobian(result, arguments[i], unconnected_gradients="zero")
-    shape = (int(np.prod(result.shape)), int(np.prod(arguments[i].shape)))
-    return _real(rows.numpy().reshape(shape), conjugated=True)
+    rows = []
+    for position in range(result._array.size):
+        for unit in _units(result._array):
+            weight = np.zeros_like(result._array)
+            weight.reshape(-1)[position] = unit
+            gradient = tape.gradient(result, source, wrap(weight), "zero")
+            rows.append(_parts(convert(gradient)._array))
+    width = source._array.size * len(_units(source._array))
+    return np.array(rows, _real_dtype(source._array)).reshape(len(rows), width)
 
 
 def _differences(
     f: Callable[..., Any], arguments: list[Any], i: int, step: float
 ) -> np.ndarray:
+    """Column by column, as `_jacobian` row by row."""
     base = arguments[i]._array
     columns = []
     for position in range(base.size):
-        for direction in (1, 1j) if base.dtype.kind == "c" else (1,):
+        for unit in _units(base):
             up, down = base.copy(), base.copy()
-            up.reshape(-1)[position] += direction * step
-            down.reshape(-1)[position] -= direction * step
-            results = [
-                np.asarray(f(*arguments[:i], wrap(v), *arguments[i + 1 :])) for v in (up, down)
-            ]
-            difference = (results[0].astype(_wider(results[0])) - results[1]).reshape(-1)
-            columns.append(_split(difference / (2 * step), base.dtype.kind == "c"))
-    size = int(np.prod(np.shape(np.asarray(f(*arguments)))))
-    rows = 2 * size if base.dtype.kind == "c" else size
-    return np.stack(columns, axis=1) if columns else np.zeros((rows, 0), base.dtype)
+            up.reshape(-1)[position] += unit * step
+            down.reshape(-1)[position] -= unit * step
+            high, low = (
+                convert(f(*arguments[:i], wrap(v), *arguments[i + 1 :]))._array
+                for v in (up, down)
+            )
+            wide = np.complex128 if high.dtype.kind == "c" else np.float64
+            columns.append(_parts((high.astype(wide) - low) / (2 * step)))
+    height = len(_parts(convert(f(*arguments))._array))
+    return np.array(columns, _real_dtype(base)).reshape(len(columns), height).T
 
 
-def _wider(array: np.ndarray) -> Any:
-    return np.complex128 if array.dtype.kind == "c" else np.float64
+def _units(array: np.ndarray) -> tuple[complex, ...]:
+    """The directions in which an element can be varied."""
+    return (1, 1j) if array.dtype.kind == "c" else (1,)
 
 
-def _split(values: np.ndarray, as_pairs: bool) -> np.ndarray:
-    if not as_pairs:
-        return values.real if values.dtype.kind == "c" else values
-    pairs = np.stack([values.real, np.imag(values)], axis=1)
-    return pairs.reshape(-1)
+def _parts(array: np.ndarray) -> np.ndarray:
+    """All numbers of an array in a row; of complex ones the real part, then the imaginary."""
+    flat = array.reshape(-1)
+    if flat.dtype.kind != "c":
+        return flat
+    return np.stack([flat.real, flat.imag], axis=1).reshape(-1)
 
 
-def _real(matrix: np.ndarray, conjugated: bool) -> np.ndarray:
-    """A complex jacobian (of TensorFlow's convention) as one of real and imaginary parts."""
-    if matrix.dtype.kind != "c":
-        return matrix
-    m, n = matrix.shape
-    result = np.empty((2 * m, 2 * n), matrix.real.dtype)
-    result[0::2, 0::2], result[1::2, 1::2] = matrix.real, matrix.real
-    result[1::2, 0::2] = -matrix.imag if conjugated else matrix.imag
-    result[0::2, 1::2] = matrix.imag if conjugated else -matrix.imag
-    return result
+def _real_dtype(array: np.ndarray) -> np.dtype:
+    return array.real.dtype

@@ -20,6 +20,10 @@ from headrace.core.variable import Variable
 from headrace.ops.reshape import identity
 
 
+_VAR_KEYWORDS = 0x08
+"""The flag of a code object that takes `**kwargs`."""
+
+
 class CustomOp:
     """What a tape needs of an op record, for one call of a custom function."""
 
@@ -80,11 +84,16 @@ def call(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, An
             result, grad_fn = _checked(function, function(*given, **kwargs))
     passed = {id(_base(a)) for a in flat if isinstance(a, Variable)}
     variables = [v for v in reads.watched_variables() if id(v) not in passed]
+    if variables and not _takes_variables(grad_fn):
+        raise TypeError(
+            "@tf.custom_gradient grad_fn must accept keyword argument 'variables', since function "
+            f"uses variables: {variables}"
+        )
     tensors = [x for x in inputs if isinstance(x, Tensor)]
     outputs = [_fresh(y) for y in nest.flatten(result)]
     op = CustomOp(
         getattr(function, "__name__", "custom_gradient"),
-        _rule(function, grad_fn, len(tensors), variables),
+        _rule(grad_fn, len(tensors), variables),
     )
     operands = tensors + [v.value() for v in variables]
     for recorder in state.recorders:
@@ -106,6 +115,14 @@ def _checked(function: Callable[..., Any], returned: Any) -> tuple[Any, Callable
     return returned
 
 
+def _takes_variables(grad_fn: Callable[..., Any]) -> bool:
+    code = getattr(getattr(grad_fn, "__func__", grad_fn), "__code__", None)
+    if code is None or code.co_flags & _VAR_KEYWORDS:
+        return True
+    count = code.co_argcount + code.co_kwonlyargcount
+    return "variables" in code.co_varnames[:count]
+
+
 def _fresh(y: Any) -> Tensor:
     """A tensor of its own for a result, which may be an argument handed back."""
     tensor = convert(y)
@@ -113,33 +130,18 @@ def _fresh(y: Any) -> Tensor:
 
 
 def _rule(
-    function: Callable[..., Any],
-    grad_fn: Callable[..., Any],
-    count: int,
-    variables: Sequence[Variable],
+    grad_fn: Callable[..., Any], count: int, variables: Sequence[Variable]
 ) -> Callable[..., Any]:
     """The entry's rule: gradients of the tensors, then of the variables."""
-    name = getattr(function, "__name__", repr(function))
-
     def rule(dy: Any, y: Any, *inputs: Any) -> list[Any]:
         upstream = dy if isinstance(dy, list) else [dy]
         if not variables:
             gradients, extra = grad_fn(*upstream), []
         else:
-            try:
-                gradients, extra = grad_fn(*upstream, variables=list(variables))
-            except TypeError as error:
-                if "variables" not in str(error):
-                    raise
-                raise TypeError(
-                    f"{name} uses variables ({[v.name for v in variables]}), so its gradient "
-                    "function must accept a keyword argument 'variables' and return "
-                    "(gradients, gradients of the variables)."
-                ) from None
+            gradients, extra = grad_fn(*upstream, variables=list(variables))
             if len(extra) != len(variables):
                 raise ValueError(
-                    "Must return gradient for each variable from @custom_gradient grad_fn: "
-                    f"{name} has {len(variables)} variables and returned {len(extra)}."
+                    "Must return gradient for each variable from @custom_gradient grad_fn."
                 )
         flat = nest.flatten(gradients)
         if len(flat) != count:

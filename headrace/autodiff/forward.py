@@ -48,21 +48,20 @@ class ForwardAccumulator:
             self._watch(primal, tangent)
 
     def _watch(self, primal: Any, tangent: Any) -> None:
-        tangent = convert(tangent, None, primal.dtype)
-        if not primal.shape.is_compatible_with(tangent.shape) or primal.dtype != tangent.dtype:
+        tangent = convert(tangent, primal.dtype)
+        if not primal.shape.is_compatible_with(tangent.shape):
             raise ValueError(
-                f"Expected a tangent of dtype {primal.dtype} and shape {primal.shape}, got "
-                f"{tangent.dtype} and {tangent.shape}."
+                f"Expected a tangent of shape {primal.shape}, got {tangent.shape}."
             )
         if isinstance(primal, Variable):
             key = id(_base(primal))
             if key in self._variables:
-                raise ValueError("A primal was given twice.")
+                raise _twice(primal)
             self._variables[key] = (_base(primal), tangent)
             return
         uid = uid_of(primal)
         if uid in self._tangents:
-            raise ValueError("A primal was given twice.")
+            raise _twice(primal)
         self._tangents[uid] = tangent
         self._keep.append(primal)
 
@@ -87,7 +86,8 @@ class ForwardAccumulator:
         self, op: Any, inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: Any
     ) -> None:
         """Push the tangents of the inputs through an op."""
-        known = [(x, self._tangents[x._uid]) for x in inputs if x._uid in self._tangents]
+        by_uid = {x._uid: x for x in inputs if x._uid in self._tangents}
+        known = [(x, self._tangents[x._uid]) for x in by_uid.values()]
         if not known or op.no_grad is not None:
             return
         saved = context.state.recorders
@@ -125,6 +125,13 @@ class ForwardAccumulator:
             return found
 
         return nest.map_structure(derivative, primals)
+
+
+def _twice(primal: Any) -> ValueError:
+    return ValueError(
+        f"Tensor {primal!r} was specified as a primal multiple times. This may indicate an "
+        "error. If it was intended, please sum the corresponding tangents."
+    )
 
 
 def _pushed(

@@ -53,6 +53,8 @@ def check_batches(target: Tensor, source: Any) -> None:
             "Need first dimension of target shape and source shape to match. Got "
             f"{target.shape} and {source.shape}"
         )
+    if target.shape.rank < 2:
+        raise ValueError(f"Shape {target.shape} must have rank at least 2")
     if target.shape[0] != source.shape[0]:
         raise ValueError(
             f"Need first dimension of target shape ({target.shape}) and source shape "

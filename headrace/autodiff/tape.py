@@ -16,7 +16,7 @@ import numpy as np
 
 from headrace.autodiff import jacobians
 from headrace.autodiff.backward import Entry, next_uid, total, uid_of, walk
-from headrace.base import nest
+from headrace.base import errors, nest
 from headrace.base.export import export
 from headrace.core import context
 from headrace.core.convert import convert
@@ -59,6 +59,7 @@ class GradientTape:
         self._watch_accessed = watch_accessed_variables
         self._recording = False
         self._spent = False
+        self._entered = False
         self._forget()
 
     def _forget(self) -> None:
@@ -77,8 +78,11 @@ class GradientTape:
 
     def _start(self) -> None:
         if self._recording:
-            raise ValueError("Tape is already recording.")
-        self._recording = True
+            raise ValueError(
+                "Tape is still recording, This can happen if you try to re-enter an "
+                "already-active tape."
+            )
+        self._recording = self._entered = True
         context.push_recorder(self)
 
     def _stop(self) -> None:
@@ -135,7 +139,7 @@ class GradientTape:
                 self.watch(item.values)
             elif not isinstance(item, Tensor):
                 raise ValueError(
-                    f"Passed in object {item!r} of type {type(item).__name__!r}, not tf.Tensor "
+                    f"Passed in object {item} of type {type(item).__name__!r}, not tf.Tensor "
                     "or tf.Variable or ExtensionType."
                 )
             elif not differentiable(item):
@@ -152,17 +156,14 @@ class GradientTape:
 
     def reset(self) -> None:
         """Forget everything that was recorded."""
-        recording = self._recording
-        if recording:
-            self._stop()
+        self._stop()
         self._forget()
         self._spent = False
-        if recording:
-            self._start()
+        self._start()
 
     def watched_variables(self) -> tuple[Variable, ...]:
-        """The variables that were watched, in the order in which they were first read."""
-        return tuple(self._variables.values())
+        """The variables that were watched, in the order in which they were made."""
+        return tuple(sorted(self._variables.values(), key=lambda v: v._serial))
 
     def gradient(
         self,
@@ -184,11 +185,9 @@ class GradientTape:
             RuntimeError: a second call of a tape that is not persistent.
         """
         self._claim()
-        unconnected = UnconnectedGradients(unconnected_gradients)
+        unconnected = policy(unconnected_gradients)
         targets = [self._target(item) for item in nest.flatten(target)]
-        weights = [None] * len(targets)
-        if output_gradients is not None:
-            weights = [g if g is None else convert(g) for g in nest.flatten(output_gradients)]
+        weights = _weights(targets, output_gradients)
         flat = nest.flatten(sources)
         for source in flat:
             _check_source(source)
@@ -223,9 +222,9 @@ class GradientTape:
             a structure like `sources` of tensors `[t..., s...]`.
         """
         self._claim()
-        unconnected = UnconnectedGradients(unconnected_gradients)
+        unconnected = policy(unconnected_gradients)
         flat = nest.flatten(sources)
-        target = self._target(target)
+        target = self._target(_single(target))
         try:
             results = jacobians.rows(self._gradients, target, flat)
         finally:
@@ -251,27 +250,28 @@ class GradientTape:
         Args:
             target: tensor `[b, t...]`; row i depends on row i of `source` alone.
             source: tensor `[b, s...]`.
-            unconnected_gradients: `"none"` or `"zero"`.
+            unconnected_gradients: `"none"` or `"zero"`; either way the jacobian of what does
+                not depend on `source` is zeros, as in TensorFlow.
         Raises:
-            ValueError: different first dimensions.
+            ValueError: a target of rank 1, or different first dimensions.
         """
         self._claim()
-        unconnected = UnconnectedGradients(unconnected_gradients)
-        target = self._target(target)
+        policy(unconnected_gradients)
+        target = self._target(_single(target))
         jacobians.check_batches(target, source)
         try:
             result = jacobians.batch_rows(self._gradients, target, source)
         finally:
             if not self._persistent:
                 self._forget()
-        if result is None and unconnected is UnconnectedGradients.ZERO:
+        if result is None:
             return jacobians.batch_zeros(target, source)
         return result
 
     # How
 
     def _claim(self) -> None:
-        if self._spent:
+        if self._spent or not self._entered:
             raise RuntimeError(
                 "A non-persistent GradientTape can only be used to compute one set of gradients "
                 "(or jacobians)"
@@ -282,6 +282,11 @@ class GradientTape:
         self._spent = not self._persistent
 
     def _target(self, target: Any) -> Tensor:
+        if not isinstance(target, (Tensor, Variable)) and not hasattr(target, "__tf_tensor__"):
+            raise TypeError(
+                "Argument `target` should be a list or nested structure of Tensors, Variables or "
+                f"CompositeTensors to be differentiated, but received {target}."
+            )
         if isinstance(target, Variable):
             variable = _base(target)
             tensor = wrap(variable._array)
@@ -310,7 +315,7 @@ class GradientTape:
 
     def _uids(self, source: Any) -> list[int]:
         if isinstance(source, Variable):
-            return self._reads.get(id(_base(source)), [])
+            return self._reads.get(id(_base(source)), [])[::-1]
         if isinstance(source, IndexedSlices):
             source = source.values
         return [] if source._uid is None else [source._uid]
@@ -325,10 +330,48 @@ class _Paused:
         self._tape = tape
 
     def __enter__(self) -> None:
+        if not self._tape._recording:
+            raise RuntimeError("Trying to stop recording a tape which is not recording.")
         self._tape._stop()
 
     def __exit__(self, *exc: object) -> None:
         self._tape._start()
+
+
+def policy(name: Any) -> UnconnectedGradients:
+    """What to do with unconnected sources, from its name."""
+    try:
+        return UnconnectedGradients(name)
+    except ValueError:
+        raise ValueError(f"Unknown value for unconnected_gradients: {name!r}") from None
+
+
+def _single(target: Any) -> Any:
+    """The target of a jacobian, which is one tensor."""
+    if isinstance(target, (Tensor, Variable)):
+        return target
+    raise AttributeError(f"{type(target).__name__!r} object has no attribute 'shape'")
+
+
+def _weights(targets: Sequence[Tensor], given: Any) -> list[Any]:
+    """`output_gradients` as tensors of the targets' shapes and dtypes, or None for ones."""
+    if given is None:
+        return [None] * len(targets)
+    flat = nest.flatten(given)
+    if len(flat) != len(targets):
+        raise ValueError(
+            f"`output_gradients` must have the structure of `target`: got {len(flat)} for "
+            f"{len(targets)} tensors."
+        )
+    weights: list[Any] = []
+    for target, weight in zip(targets, flat, strict=True):
+        tensor = weight if weight is None else convert(weight, None, target.dtype)
+        if tensor is not None and not tensor.shape.is_compatible_with(target.shape):
+            raise errors.invalid_argument(
+                f"An output gradient has the shape {tensor.shape}, its target {target.shape}."
+            )
+        weights.append(tensor)
+    return weights
 
 
 def differentiable(tensor: Any) -> bool:
@@ -358,8 +401,9 @@ def _hollowed(
 ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
     """Inputs and outputs, large ones that the op's rule does not read without their values."""
     keep = op.keep
+    names = op.operands * len(inputs) if op.variadic else op.operands
     inputs = [
-        x if name in keep else hollow(x) for name, x in zip(op.operands, inputs, strict=True)
+        x if name in keep else hollow(x) for name, x in zip(names, inputs, strict=True)
     ]
     return inputs, outputs if "output" in keep else [hollow(y) for y in outputs]
 

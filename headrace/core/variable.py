@@ -9,6 +9,7 @@ its lock; a refused update changes nothing. Scatter updates stand in `core/scatt
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -45,6 +46,9 @@ class VariableAggregation(Enum):
     SUM = 1
     MEAN = 2
     ONLY_FIRST_REPLICA = 3
+
+
+_serials = itertools.count()
 
 
 class Handle:
@@ -133,6 +137,7 @@ class Variable(Scatter):
         self._synchronization = synchronization
         self._aggregation = aggregation
         self._lock = threading.RLock()
+        self._serial = next(_serials)
 
     # What it is
 
