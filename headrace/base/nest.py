@@ -1,71 +1,32 @@
 """Nested structures: `tf.nest`.
 
-A structure is a list, tuple, namedtuple, dict or other mapping, dataclass or attrs class, of
-structures or of leaves. Mappings are walked in the order of their sorted keys.
+The leaves of a structure (lists, tuples, mappings and their like, inside one another) come in
+one order, that of its parts; mappings are walked in the order of their sorted keys. What a
+structure is, and how each class is taken apart, says `base/forms.py`.
 """
 
 from __future__ import annotations
 
-import collections
 import collections.abc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from headrace.base.export import export
+from headrace.base.forms import EXPANDED, PLAIN, Forms, form_of
 
-_LEAVES = (str, bytes, bytearray)
+
+def _forms(expand_composites: bool) -> Forms:
+    return EXPANDED if expand_composites else PLAIN
 
 
 @export("nest.is_nested")
-def is_nested(structure: Any) -> bool:
-    """Whether `structure` is a structure and not a leaf.
+def is_nested(seq: Any) -> bool:
+    """Whether `seq` is a structure and not a leaf.
 
     >>> tf.nest.is_nested([1, 2]), tf.nest.is_nested("text")
     (True, False)
     """
-    return _children(structure) is not None
-
-
-def _children(structure: Any) -> list[tuple[Any, Any]] | None:
-    """The `(key, part)` pairs of a structure; None for a leaf."""
-    kind = structure.__class__
-    try:
-        walk = _WALKS[kind]
-    except KeyError:
-        walk = _WALKS[kind] = _walk_of(kind)
-    return None if walk is None else walk(structure)
-
-
-Walk = Callable[[Any], list[tuple[Any, Any]]]
-
-
-def _walk_of(kind: type) -> Walk | None:
-    """How structures of a class are taken apart; None if its objects are leaves."""
-    if issubclass(kind, collections.abc.Mapping):
-        return lambda mapping: [(key, mapping[key]) for key in _sorted(mapping)]
-    if issubclass(kind, (list, tuple)):
-        return lambda sequence: list(enumerate(sequence))
-    if issubclass(kind, collections.abc.Sequence):
-        leaf = issubclass(kind, (*_LEAVES, range, memoryview)) or hasattr(kind, "dtype")
-        return None if leaf else lambda sequence: list(enumerate(sequence))
-    if hasattr(kind, "__attrs_attrs__"):
-        names = [attribute.name for attribute in kind.__attrs_attrs__]
-        return lambda record: [(name, getattr(record, name)) for name in names]
-    if hasattr(kind, "__tf_flatten__"):
-        return lambda record: list(enumerate(record.__tf_flatten__()[1]))
-    return None
-
-
-_WALKS: dict[type, Walk | None] = {}
-
-
-def _sorted(mapping: Any) -> list[Any]:
-    try:
-        return sorted(mapping)
-    except TypeError:
-        raise TypeError(
-            f"nest only supports dicts with sortable keys. Received: {list(mapping)}"
-        ) from None
+    return form_of(seq.__class__, PLAIN) is not None
 
 
 @export("nest.flatten")
@@ -75,25 +36,31 @@ def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
     Args:
         structure: a structure, or a leaf.
         expand_composites: whether composite tensors are taken apart too.
+    Raises:
+        TypeError: a mapping whose keys cannot be sorted.
 
     >>> tf.nest.flatten({"b": 2, "a": [1, (5,)]})
     [1, 5, 2]
     """
-    if structure.__class__ is list and not expand_composites:
-        for part in structure:
-            if _children(part) is not None:
-                break
-        else:
-            return structure.copy()
-    children = _children(structure)
-    if children is None:
-        if expand_composites and hasattr(structure, "_flatten_components"):
-            return list(structure._flatten_components())
+    forms = EXPANDED if expand_composites else PLAIN
+    form = form_of(structure.__class__, forms)
+    if form is None:
         return [structure]
     flat: list[Any] = []
-    for _, part in children:
-        flat.extend(flatten(part, expand_composites))
+    _gather(form.parts(structure), forms, flat)
     return flat
+
+
+def _gather(parts: Sequence[Any], forms: Forms, flat: list[Any]) -> None:
+    for part in parts:
+        try:
+            form = forms[part.__class__]
+        except KeyError:
+            form = form_of(part.__class__, forms)
+        if form is None:
+            flat.append(part)
+        else:
+            _gather(form.parts(part), forms, flat)
 
 
 @export("nest.pack_sequence_as")
@@ -102,65 +69,95 @@ def pack_sequence_as(
 ) -> Any:
     """A structure like `structure` with the leaves of `flat_sequence`.
 
+    Args:
+        structure: a structure, or a leaf.
+        flat_sequence: as many leaves.
+        expand_composites: whether composite tensors are put together too.
     Raises:
-        ValueError: not as many leaves.
+        ValueError: not as many leaves. TypeError: `flat_sequence` is no sequence.
 
     >>> tf.nest.pack_sequence_as({"a": 0, "b": (0, 0)}, [1, 2, 3])
     {'a': 1, 'b': (2, 3)}
     """
-    if not isinstance(flat_sequence, (list, tuple)):
-        if is_nested(flat_sequence):
-            flat_sequence = flatten(flat_sequence)
-        else:
-            raise TypeError(
-                "Attempted to pack value:\n  "
-                f"{flat_sequence}\ninto a structure, but found incompatible type `"
-                f"{type(flat_sequence)}` instead."
-            )
-    if not is_nested(structure):
+    if not is_nested(flat_sequence):
+        raise TypeError(
+            f"Attempted to pack value:\n  {flat_sequence}\ninto a structure, but found "
+            f"incompatible type `{type(flat_sequence)}` instead."
+        )
+    forms = _forms(expand_composites)
+    if form_of(structure.__class__, forms) is None:
         if len(flat_sequence) != 1:
             raise ValueError(
-                "The target structure is of type "
-                f"`{type(structure)}`\n  {structure}\nHowever the input is a sequence "
-                f"({type(flat_sequence)}) of length {len(flat_sequence)}.\n  {flat_sequence}\n"
-                "nest cannot guarantee that it is safe to map one to the other."
+                f"The target structure is of type `{type(structure)}`\n  {structure}\nHowever "
+                f"the input is a sequence ({type(flat_sequence)}) of length "
+                f"{len(flat_sequence)}.\n  {flat_sequence}\nnest cannot guarantee that it is "
+                "safe to map one to the other."
             )
         return flat_sequence[0]
-    count = len(flatten(structure))
+    count = len(flatten(structure, expand_composites))
     if count != len(flat_sequence):
         raise ValueError(
-            "Could not pack sequence. Structure had "
-            f"{count} atoms, but flat_sequence had {len(flat_sequence)} items.  Structure: "
-            f"{structure}, flat_sequence: {flat_sequence}."
+            f"Could not pack sequence. Structure had {count} atoms, but flat_sequence had "
+            f"{len(flat_sequence)} items.  Structure: {structure}, "
+            f"flat_sequence: {flat_sequence}."
         )
-    return _packed(structure, iter(flat_sequence))
+    return _packed(structure, (flat_sequence[i] for i in range(count)), forms)
 
 
-def _packed(structure: Any, leaves: Iterator[Any]) -> Any:
-    children = _children(structure)
-    if children is None:
+def _packed(structure: Any, leaves: Iterator[Any], forms: Forms) -> Any:
+    form = form_of(structure.__class__, forms)
+    if form is None:
         return next(leaves)
-    return _like(structure, {key: _packed(part, leaves) for key, part in children})
+    return form.build(
+        structure, [_packed(part, leaves, forms) for part in form.parts(structure)]
+    )
 
 
-def _like(structure: Any, parts: dict[Any, Any]) -> Any:
-    """A structure of the same type with other parts."""
-    kind = type(structure)
-    if isinstance(structure, collections.abc.Mapping):
-        if isinstance(structure, collections.defaultdict):
-            result = collections.defaultdict(structure.default_factory)
-            result.update((key, parts[key]) for key in structure)
-            return result
-        ordered = [(key, parts[key]) for key in structure]
-        return dict(ordered) if kind is dict else kind(ordered)
-    if hasattr(kind, "_fields") and isinstance(structure, tuple):
-        return kind(*parts.values())
-    if hasattr(kind, "__attrs_attrs__"):
-        return kind(*parts.values())
-    if hasattr(kind, "__tf_flatten__"):
-        return kind.__tf_unflatten__(structure.__tf_flatten__()[0], tuple(parts.values()))
-    values = list(parts.values())
-    return values if kind is list else kind(values)
+@export("nest.map_structure")
+def map_structure(func: Callable[..., Any], *structure: Any, **kwargs: Any) -> Any:
+    """A structure of the results of `func` on the leaves of one or more like structures.
+
+    Args:
+        func: called with one leaf of each structure.
+        *structure: structures of one form; the result is like the first.
+        check_types: (keyword) whether their types must agree (default True).
+        expand_composites: (keyword) whether composite tensors are taken apart.
+    Raises:
+        TypeError: `func` cannot be called, or types differ.
+        ValueError: no structure, or their forms differ.
+
+    >>> tf.nest.map_structure(lambda x, y: x + y, [1, (2,)], [10, (20,)])
+    [11, (22,)]
+    """
+    if not callable(func):
+        raise TypeError(f"func must be callable, got: {func}")
+    if not structure:
+        raise ValueError("Must provide at least one structure")
+    check_types = kwargs.pop("check_types", True)
+    expand = kwargs.pop("expand_composites", False)
+    if kwargs:
+        raise ValueError(
+            "Only valid keyword arguments are `check_types` and `expand_composites`, not: "
+            f"`{'`, `'.join(kwargs)}`"
+        )
+    first, *others = structure
+    if not others:
+        return _mapped(func, first, _forms(expand))
+    for other in others:
+        assert_same_structure(first, other, check_types, expand)
+    columns = zip(*(flatten(one, expand) for one in structure), strict=True)
+    return _packed(first, (func(*leaves) for leaves in columns), _forms(expand))
+
+
+def _mapped(func: Callable[[Any], Any], structure: Any, forms: Forms) -> Any:
+    form = form_of(structure.__class__, forms)
+    if form is None:
+        return func(structure)
+    return form.build(structure, [_mapped(func, part, forms) for part in form.parts(structure)])
+
+
+class _Mismatch(Exception):
+    """Where two structures differ; the first argument is the class of error to raise."""
 
 
 @export("nest.assert_same_structure")
@@ -171,122 +168,177 @@ def assert_same_structure(
 
     Args:
         nest1, nest2: structures.
-        check_types: whether lists and tuples (and other types) are told apart.
+        check_types: whether lists and tuples (and other types) are told apart, and the keys of
+            mappings compared. Kinds of mappings are one type, and so are kinds of lists.
+        expand_composites: whether composite tensors are compared too.
     Raises:
         ValueError: another form. TypeError: another type.
     """
     try:
-        _compare(nest1, nest2, check_types)
-    except (ValueError, TypeError) as error:
-        raise type(error)(
-            f"{error}\nEntire first structure:\n{_shape(nest1)}\n"
-            f"Entire second structure:\n{_shape(nest2)}"
-        ) from None
-
-
-def _compare(a: Any, b: Any, check_types: bool) -> None:
-    first, second = _children(a), _children(b)
-    heading = (
-        "The two structures don't have the same nested structure.\n\n"
-        f"First structure: type={type(a).__name__} str={a}\n\n"
-        f"Second structure: type={type(b).__name__} str={b}\n\n"
-    )
-    if (first is None) != (second is None):
-        yes, no = (b, a) if first is None else (a, b)
-        raise ValueError(
-            f'{heading}More specifically: Substructure "type={type(yes).__name__} str={yes}" is a '
-            f'sequence, while substructure "type={type(no).__name__} str={no}" is not'
-        )
-    if first is None or second is None:
+        _compare(nest1, nest2, check_types, _forms(expand_composites))
+    except _Mismatch as mismatch:
+        kind, reason = mismatch.args
+    else:
         return
-    if check_types and not _same_type(a, b):
-        raise TypeError(
-            "The two structures don't have the same sequence type. Input structure has type "
-            f"{type(a)}, while shallow structure has type {type(b)}."
-        )
-    if len(first) != len(second):
-        raise ValueError(
-            f"{heading}More specifically: The two structures don't have the same number of "
-            f"elements. First structure: {a}. Second structure: {b}"
-        )
-    if isinstance(a, collections.abc.Mapping) and [k for k, _ in first] != [k for k, _ in second]:
-        raise ValueError(
-            f"The two dictionaries don't have the same set of keys. First structure has keys "
-            f"{sorted(a)}, while second structure has keys {sorted(b)}"
-        )
-    for (_, x), (_, y) in zip(first, second, strict=True):
-        _compare(x, y, check_types)
+    raise kind(
+        "The two structures don't have the same nested structure.\n\n"
+        f"First structure: {_described(nest1)}\n\nSecond structure: {_described(nest2)}\n\n"
+        f"More specifically: {reason}\n"
+        f"Entire first structure:\n{_mapped(_dot, nest1, PLAIN)}\n"
+        f"Entire second structure:\n{_mapped(_dot, nest2, PLAIN)}"
+    )
 
 
-def _same_type(a: Any, b: Any) -> bool:
-    mapping = collections.abc.Mapping
-    if isinstance(a, mapping) and isinstance(b, mapping):
+def _compare(a: Any, b: Any, check_types: bool, forms: Forms) -> None:
+    first, second = form_of(a.__class__, forms), form_of(b.__class__, forms)
+    if first is None or second is None:
+        if first is not second:
+            yes, no = (b, a) if first is None else (a, b)
+            raise _Mismatch(
+                ValueError,
+                f'Substructure "{_described(yes)}" is a sequence, while substructure '
+                f'"{_described(no)}" is not',
+            )
+        return
+    if forms is EXPANDED and _compare_composites(a, b):
+        return
+    if check_types:
+        _compare_types(a, b)
+    parts, others = first.parts(a), second.parts(b)
+    if len(parts) != len(others):
+        raise _Mismatch(
+            ValueError,
+            "The two structures don't have the same number of elements. First structure: "
+            f"{_described(a)}. Second structure: {_described(b)}",
+        )
+    for part, other in zip(parts, others, strict=True):
+        _compare(part, other, check_types, forms)
+
+
+def _compare_types(a: Any, b: Any) -> None:
+    kinds = a.__class__, b.__class__
+    if all(issubclass(kind, collections.abc.Mapping) for kind in kinds):
+        if sorted(a) != sorted(b):
+            raise _Mismatch(
+                ValueError,
+                "The two dictionaries don't have the same set of keys. First structure has "
+                f"keys {_described(list(a))}, while second structure has keys "
+                f"{_described(list(b))}",
+            )
+    elif not _same_type(*kinds):
+        raise _Mismatch(
+            TypeError,
+            "The two namedtuples don't have the same sequence type. First structure "
+            f"{_described(a)} has type {kinds[0].__name__}, while second structure "
+            f"{_described(b)} has type {kinds[1].__name__}",
+        )
+
+
+def _same_type(one: type, other: type) -> bool:
+    if one is other or (issubclass(one, list) and issubclass(other, list)):
         return True
-    if hasattr(type(a), "_fields") and hasattr(type(b), "_fields"):
-        return type(a).__name__ == type(b).__name__ and type(a)._fields == type(b)._fields
-    return type(a) is type(b)
+    if hasattr(one, "_fields") and hasattr(other, "_fields"):
+        return one.__name__ == other.__name__ and one._fields == other._fields
+    return False
 
 
-def _shape(structure: Any) -> Any:
-    """The structure with dots for leaves."""
-    children = _children(structure)
-    if children is None:
-        return _Dot()
-    return _like(structure, {key: _shape(part) for key, part in children})
+def _compare_composites(a: Any, b: Any) -> bool:
+    """Whether two composite tensors (or their specs) were compared; a mismatch raises."""
+    specs = [getattr(x, "_type_spec", x) for x in (a, b)]
+    if not all(hasattr(spec, "_component_specs") for spec in specs):
+        return False
+    if specs[0].most_specific_common_supertype([specs[1]]) is None:
+        described = " vs. ".join(map(_described, specs))
+        raise _Mismatch(ValueError, f"Incompatible CompositeTensor TypeSpecs: {described}")
+    return True
+
+
+def _described(value: Any) -> str:
+    return f"type={type(value).__name__} str={value}"
 
 
 class _Dot:
+    """Stands for a leaf where a structure is shown."""
+
     def __repr__(self) -> str:
         return "."
 
 
-@export("nest.map_structure")
-def map_structure(func: Callable[..., Any], *structure: Any, **kwargs: Any) -> Any:
-    """A structure of the results of `func` on the leaves of one or more like structures.
+def _dot(leaf: Any) -> _Dot:
+    return _Dot()
 
-    Args:
-        func: called with one leaf of each structure.
-        structure: structures of one form.
-        check_types: (keyword) whether their types must agree (default True).
-        expand_composites: (keyword) whether composite tensors are taken apart.
+
+def flatten_up_to(shallow: Any, deep: Any, check_types: bool = True) -> list[Any]:
+    """The parts of `deep` at the places of the leaves of `shallow`.
+
     Raises:
-        TypeError: func cannot be called. ValueError: no structure, or other forms.
-
-    >>> tf.nest.map_structure(lambda x, y: x + y, [1, (2,)], [10, (20,)])
-    [11, (22,)]
+        TypeError: another type (unless not `check_types`), or a leaf in place of a structure.
+        ValueError: another length, or other keys.
     """
-    check_types = kwargs.pop("check_types", True)
-    expand = kwargs.pop("expand_composites", False)
-    if kwargs:
-        raise ValueError(
-            "Only valid keyword arguments are `check_types` and `expand_composites`, not: "
-            f"`{'`, `'.join(kwargs)}`"
+    flat: list[Any] = []
+    _gather_up_to(shallow, deep, check_types, flat)
+    return flat
+
+
+def _gather_up_to(shallow: Any, deep: Any, check_types: bool, flat: list[Any]) -> None:
+    form = form_of(shallow.__class__, PLAIN)
+    if form is None:
+        flat.append(deep)
+        return
+    other = form_of(deep.__class__, PLAIN)
+    if other is None:
+        raise TypeError(
+            "If shallow structure is a sequence, input must also be a sequence. Input has "
+            f"type: {type(deep)}."
         )
-    if not callable(func):
-        raise TypeError(f"func must be callable, got: {func}")
-    if not structure:
-        raise ValueError("Must provide at least one structure")
-    for other in structure[1:]:
-        assert_same_structure(structure[0], other, check_types)
-    flat = [flatten(s, expand) for s in structure]
-    return pack_sequence_as(structure[0], [func(*x) for x in zip(*flat, strict=True)])
-
-
-def map_structure_up_to(shallow: Any, func: Callable[..., Any], *inputs: Any) -> Any:
-    """`map_structure` in which the leaves of `shallow` decide where to stop."""
-    flat = [flatten_up_to(shallow, tree) for tree in inputs]
-    return pack_sequence_as(shallow, [func(*x) for x in zip(*flat, strict=True)])
-
-
-def flatten_up_to(shallow: Any, deep: Any) -> list[Any]:
-    """The parts of `deep` at the places of the leaves of `shallow`."""
-    children = _children(shallow)
-    if children is None:
-        return [deep]
-    parts = dict(_children(deep) or ())
-    if len(parts) != len(children):
-        raise ValueError(
-            f"The two structures don't have the same sequence length. Input structure has length "
-            f"{len(parts)}, while shallow structure has length {len(children)}."
+    mappings = isinstance(shallow, collections.abc.Mapping) and isinstance(
+        deep, collections.abc.Mapping
+    )
+    if check_types and not mappings and not _same_type(type(shallow), type(deep)):
+        raise TypeError(
+            "The two structures don't have the same sequence type. Input structure has type "
+            f"{type(deep)}, while shallow structure has type {type(shallow)}."
         )
-    return [leaf for key, part in children for leaf in flatten_up_to(part, parts[key])]
+    parts, others = form.parts(shallow), other.parts(deep)
+    if len(parts) != len(others):
+        raise ValueError(
+            "The two structures don't have the same sequence length. Input structure has "
+            f"length {len(others)}, while shallow structure has length {len(parts)}."
+        )
+    if mappings and (missing := [key for key in shallow if key not in deep]):
+        raise ValueError(
+            "The shallow_tree's keys are not a subset of the input_tree's keys. The "
+            "shallow_tree has the following keys that are not in the input_tree: "
+            f"{missing}."
+        )
+    for part, below in zip(parts, others, strict=True):
+        _gather_up_to(part, below, check_types, flat)
+
+
+def map_structure_up_to(
+    shallow: Any, func: Callable[..., Any], *inputs: Any, check_types: bool = True
+) -> Any:
+    """`map_structure` in which the leaves of `shallow` decide where to stop.
+
+    Raises:
+        ValueError: no input, or one that is not as deep as `shallow`.
+    """
+    if not inputs:
+        raise ValueError("Cannot map over no sequences")
+    flat = [flatten_up_to(shallow, tree, check_types) for tree in inputs]
+    return _packed(shallow, (func(*leaves) for leaves in zip(*flat, strict=True)), PLAIN)
+
+
+def flatten_with_paths(structure: Any) -> list[tuple[tuple[Any, ...], Any]]:
+    """The leaves with the keys, fields and positions that lead to each.
+
+    `flatten_with_paths({"a": [7]})` is `[(("a", 0), 7)]`.
+    """
+    form = form_of(structure.__class__, PLAIN)
+    if form is None:
+        return [((), structure)]
+    return [
+        ((key, *path), leaf)
+        for key, part in zip(form.keys(structure), form.parts(structure), strict=True)
+        for path, leaf in flatten_with_paths(part)
+    ]
