@@ -12,7 +12,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from headrace.base.export import EXPORTS
+from headrace.base.export import EXPORTS, PUBLISHERS
 
 ROOT = "headrace"
 
@@ -49,3 +49,6 @@ def namespace(path: str) -> ModuleType:
         sys.modules[full] = module
     setattr(parent, last, module)
     return module
+
+
+PUBLISHERS.append(install)

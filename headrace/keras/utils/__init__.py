@@ -1,0 +1,1 @@
+"""Helpers: writing objects down, seeds, arrays."""
