@@ -37,6 +37,13 @@ def test_a_wrong_import_is_found(text):
     assert list(broken(text, "headrace.ops.elementwise"))
 
 
+def test_keras_is_written_with_public_names():
+    assert list(broken("import headrace as tf", "headrace.keras.losses")) == []
+    assert list(broken("import headrace.api", "headrace.keras.losses"))
+    assert list(broken("import headrace.api", "headrace", is_package=True)) == []
+    assert list(broken("import headrace.cli", "headrace", is_package=True))
+
+
 @pytest.mark.parametrize(
     "text",
     [
