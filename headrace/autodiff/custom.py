@@ -19,7 +19,6 @@ from headrace.core.tensor import EagerTensor, Tensor, wrap
 from headrace.core.variable import Variable
 from headrace.ops.reshape import identity
 
-
 _VAR_KEYWORDS = 0x08
 """The flag of a code object that takes `**kwargs`."""
 
@@ -86,8 +85,8 @@ def call(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, An
     variables = [v for v in reads.watched_variables() if id(v) not in passed]
     if variables and not _takes_variables(grad_fn):
         raise TypeError(
-            "@tf.custom_gradient grad_fn must accept keyword argument 'variables', since function "
-            f"uses variables: {variables}"
+            "@tf.custom_gradient grad_fn must accept keyword argument 'variables', since "
+            f"function uses variables: {variables}"
         )
     tensors = [x for x in inputs if isinstance(x, Tensor)]
     outputs = [_fresh(y) for y in nest.flatten(result)]
@@ -133,6 +132,7 @@ def _rule(
     grad_fn: Callable[..., Any], count: int, variables: Sequence[Variable]
 ) -> Callable[..., Any]:
     """The entry's rule: gradients of the tensors, then of the variables."""
+
     def rule(dy: Any, y: Any, *inputs: Any) -> list[Any]:
         upstream = dy if isinstance(dy, list) else [dy]
         if not variables:

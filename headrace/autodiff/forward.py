@@ -1,7 +1,7 @@
 """Forward-mode differentiation: `tf.autodiff.ForwardAccumulator`.
 
-No op has a forward rule of its own. The reverse rule is linear in the incoming gradient u, so its
-transpose is the forward rule: differentiate `vjp(u)` with respect to u, with the tangents as
+No op has a forward rule of its own. The reverse rule is linear in the incoming gradient u, so
+its transpose is the forward rule: differentiate `vjp(u)` with respect to u, with the tangents as
 weights. Read `autodiff/backward.py` before.
 """
 
@@ -102,9 +102,7 @@ class ForwardAccumulator:
                 self._tangents[uid_of(y)] = tangent
                 self._keep.append(y)
 
-    def jvp(
-        self, primals: Any, unconnected_gradients: Any = UnconnectedGradients.NONE
-    ) -> Any:
+    def jvp(self, primals: Any, unconnected_gradients: Any = UnconnectedGradients.NONE) -> Any:
         """The directional derivative of tensors that were computed inside.
 
         Args:

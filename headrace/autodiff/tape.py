@@ -144,7 +144,8 @@ class GradientTape:
                 )
             elif not differentiable(item):
                 logging.getLogger("headrace").warning(
-                    "The dtype of the watched tensor must be floating (e.g. tf.float32), got %r",
+                    "The dtype of the watched tensor must be floating (e.g. tf.float32), got "
+                    "%r",
                     item.dtype,
                 )
             else:
@@ -273,8 +274,8 @@ class GradientTape:
     def _claim(self) -> None:
         if self._spent or not self._entered:
             raise RuntimeError(
-                "A non-persistent GradientTape can only be used to compute one set of gradients "
-                "(or jacobians)"
+                "A non-persistent GradientTape can only be used to compute one set of "
+                "gradients (or jacobians)"
             )
         if self._recording:
             if not self._persistent:
@@ -284,8 +285,8 @@ class GradientTape:
     def _target(self, target: Any) -> Tensor:
         if not isinstance(target, (Tensor, Variable)) and not hasattr(target, "__tf_tensor__"):
             raise TypeError(
-                "Argument `target` should be a list or nested structure of Tensors, Variables or "
-                f"CompositeTensors to be differentiated, but received {target}."
+                "Argument `target` should be a list or nested structure of Tensors, Variables "
+                f"or CompositeTensors to be differentiated, but received {target}."
             )
         if isinstance(target, Variable):
             variable = _base(target)
@@ -295,8 +296,8 @@ class GradientTape:
         tensor = convert(target)
         if not differentiable(tensor):
             logging.getLogger("headrace").warning(
-                "The dtype of the target tensor must be floating (e.g. tf.float32) when calling "
-                "GradientTape.gradient, got %r",
+                "The dtype of the target tensor must be floating (e.g. tf.float32) when "
+                "calling GradientTape.gradient, got %r",
                 tensor.dtype,
             )
         return tensor
@@ -402,9 +403,7 @@ def _hollowed(
     """Inputs and outputs, large ones that the op's rule does not read without their values."""
     keep = op.keep
     names = op.operands * len(inputs) if op.variadic else op.operands
-    inputs = [
-        x if name in keep else hollow(x) for name, x in zip(names, inputs, strict=True)
-    ]
+    inputs = [x if name in keep else hollow(x) for name, x in zip(names, inputs, strict=True)]
     return inputs, outputs if "output" in keep else [hollow(y) for y in outputs]
 
 

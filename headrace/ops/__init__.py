@@ -3,9 +3,11 @@
 Here the few functions that lower floors call are handed to them (`core.convert.hooks`).
 """
 
+from headrace.core import devices, dlpack, module, scopes
 from headrace.core.convert import hooks
 from headrace.ops import (
     activation,
+    assertions,
     cast,
     compare,
     concat_pad,
@@ -34,19 +36,24 @@ hooks.slice = strided_slice.slice_
 
 __all__ = [
     "activation",
+    "assertions",
     "cast",
     "compare",
     "concat_pad",
     "create",
+    "devices",
+    "dlpack",
     "elementwise",
     "gather",
     "matmul",
     "math",
+    "module",
     "operators",
     "random",
     "reduce",
     "reshape",
     "scan",
+    "scopes",
     "shapes",
     "strided_slice",
     "transcendental",

@@ -17,8 +17,9 @@ from headrace.core.dispatch import apply
 from headrace.core.op import Kind, Op, Spec
 from headrace.core.tensor import EagerTensor, Tensor, wrap
 from headrace.ops.cast import cast
+from headrace.ops.reshape import reshape
 from headrace.ops.samples import Bad, S
-from headrace.ops.shapes import Shape, shape_of
+from headrace.ops.shapes import Shape, broadcast_to, shape_of, size
 
 
 @export("convert_to_tensor")
@@ -486,6 +487,41 @@ def one_hot(indices, depth, on_value=None, off_value=None, axis=None, dtype=None
     off = _scalar(False if target is bool_dtype else 0, target) if off is None else off
     attrs = {"depth": static(depth), "axis": -1 if axis is None else axis}
     return apply(OneHot, (indices, on, off), attrs)
+
+
+@export("meshgrid")
+def meshgrid(*args, **kwargs):
+    """The coordinates of a grid: for each vector a tensor that varies along one axis only.
+
+    Args:
+        *args: vectors (other tensors are flattened) of lengths n1, n2, ...
+        indexing: `"xy"` (default: the first two axes are swapped, as in pictures) or `"ij"`.
+        name: not used eagerly.
+    Returns: list of tensors `[n2, n1, n3, ...]`, or `[n1, n2, n3, ...]` for `"ij"`.
+    Raises: TypeError, ValueError: another argument, or another word for `indexing`.
+
+    >>> [g.numpy().tolist() for g in tf.meshgrid([1, 2], [3, 4])]
+    [[[1, 2], [1, 2]], [[3, 3], [4, 4]]]
+    """
+    indexing = kwargs.pop("indexing", "xy")
+    kwargs.pop("name", None)
+    if kwargs:
+        raise TypeError(f"{next(iter(kwargs))!r} is an invalid keyword argument for this function")
+    if indexing not in ("xy", "ij"):
+        raise ValueError(
+            f"Argument `indexing` parameter must be either 'xy' or 'ij', got {indexing!r}"
+        )
+    vectors = [reshape(convert(value), (-1,)) for value in args]
+    places = list(range(len(vectors)))
+    if indexing == "xy" and len(vectors) > 1:
+        places[:2] = 1, 0
+    sizes = [0] * len(vectors)
+    for vector, place in zip(vectors, places, strict=True):
+        sizes[place] = size(vector) if vector.shape[0] is None else vector.shape[0]
+    return [
+        broadcast_to(reshape(v, tuple(-1 if i == p else 1 for i in range(len(vectors)))), sizes)
+        for v, p in zip(vectors, places, strict=True)
+    ]
 
 
 def range_of_rank(a):

@@ -64,6 +64,90 @@ def shape(input: Any, out_type: DType | None = None, name: str | None = None) ->
     return apply(Shape, (input,), {"out_type": int32 if out_type is None else out_type})
 
 
+@export("shape_n")
+def shape_n(input: Any, out_type: DType | None = None, name: str | None = None) -> list[Any]:
+    """The shape of each tensor of a list.
+
+    Args:
+        input: list of tensors.
+        out_type: int32 (default) or int64.
+
+    >>> [s.numpy().tolist() for s in tf.shape_n([[1., 2.], [[3.]]])]
+    [[2], [1, 1]]
+    """
+    return [shape(x, out_type) for x in input]
+
+
+class Rank(Op):
+    """The number of dimensions of a tensor."""
+
+    kind = Kind.MOVEMENT
+    inputs = ("input",)
+    dtypes = ALL
+    samples = (S(3, 4), S(), S(0), S(2, 0, 3))
+    no_grad = "integer result"
+    no_lower = "known when compiled: folded into a constant"
+
+    def infer(input):
+        return Spec((), int32, None if input.shape is None else len(input.shape))
+
+    def kernel(input):
+        return np.array(input.ndim, dtype=np.int32)
+
+    def oracle(input):
+        return np.array(len(np.shape(input)), dtype=np.int32)
+
+
+@export("rank")
+def rank(input: Any, name: str | None = None) -> Any:
+    """The number of dimensions of `input`, an int32 scalar.
+
+    Args:
+        input: tensor of any shape and dtype.
+    Source: TensorFlow's `Rank`.
+
+    >>> int(tf.rank([[1., 2.], [3., 4.]]))
+    2
+    """
+    return apply(Rank, (input,))
+
+
+class Size(Op):
+    """The number of elements of a tensor."""
+
+    kind = Kind.MOVEMENT
+    inputs = ("input",)
+    attrs = {"out_type": int32}
+    dtypes = ALL
+    samples = (S(3, 4), S(), S(0), S(2, 0, 3, out_type=int64))
+    no_grad = "integer result"
+    no_lower = "known when compiled: folded into a constant"
+
+    def infer(input, out_type=int32):
+        return Spec((), out_type, shapes.size(input.shape))
+
+    def kernel(input, out_type=int32):
+        return np.array(input.size, dtype=out_type.np)
+
+    def oracle(input, out_type=int32):
+        return np.array(len(np.asarray(input).reshape(-1)), dtype=np.int64)
+
+
+@export("size")
+def size(input: Any, out_type: DType | None = None, name: str | None = None) -> Any:
+    """The number of elements of `input`, an integer scalar.
+
+    Args:
+        input: tensor of any shape and dtype.
+        out_type: int32 (default) or int64.
+    Source: TensorFlow's `Size`.
+
+    >>> int(tf.size([[1., 2.], [3., 4.]]))
+    4
+    """
+    return apply(Size, (input,), {"out_type": int32 if out_type is None else out_type})
+
+
 def shape_of(x: Tensor) -> Any:
     """The shape of `x` for a static input: a tuple of ints, or a symbolic vector."""
     if isinstance(x, EagerTensor):
