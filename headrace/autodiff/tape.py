@@ -111,7 +111,10 @@ class GradientTape:
                 uid = y._uid = next_uid()
             watched.add(uid)
         if op.keep is not None:
-            inputs, outputs = _hollowed(op, inputs, outputs)
+            for tensor in (*inputs, *outputs):
+                if tensor.__class__ is EagerTensor and tensor._array.nbytes >= LARGE:
+                    inputs, outputs = _hollowed(op, inputs, outputs)
+                    break
         self._entries.append((op, inputs, outputs, attrs))
 
     def read(self, variable: Variable, tensor: Tensor) -> None:

@@ -54,7 +54,11 @@ def apply(op: type[Op], inputs: Sequence[Any], attrs: Attrs = NO_ATTRS) -> Any:
         arrays = [x._array for x in inputs]
     first = arrays[0].dtype
     kernel = op.table.get(first)
-    if kernel is None or (len(arrays) > 1 and not agree(op, arrays, first)):
+    if kernel is None or (
+        len(arrays) > 1
+        and not (len(arrays) == 2 and op.mixed is None and arrays[1].dtype is first)
+        and not agree(op, arrays, first)
+    ):
         raise explain(op, arrays, attrs)
     try:
         result = kernel(*arrays, **attrs)

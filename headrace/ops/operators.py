@@ -23,25 +23,30 @@ from headrace.ops import compare, elementwise, gather, matmul, strided_slice
 ndarray = np.ndarray
 
 
-def forward(function: Callable[..., Any], strict: bool = False) -> Callable[[Any, Any], Any]:
+def forward(
+    function: Callable[..., Any], strict: bool = False, op: Any = None
+) -> Callable[[Any, Any], Any]:
     """The method `x OP y` for a public function of two inputs.
 
     Args:
         strict: whether `y` must fit x's dtype (comparisons); else a misfit is the op's error.
+        op: the record whose kernel is tried first (default: that of the function).
     """
-    op = function.op  # type: ignore[attr-defined]
-    table = op.table
+    table = (op or function.op).table  # type: ignore[attr-defined]
 
     def method(x: Any, y: Any) -> Any:
-        if x.__class__ is EagerTensor and not modes:
+        kind = x.__class__
+        if (kind is EagerTensor or kind is Variable) and not modes:
             a = x._array
             dtype = a.dtype
-            if y.__class__ is EagerTensor:
+            kind = y.__class__
+            if kind is EagerTensor or kind is Variable:
                 b = y._array
                 fits = b.dtype is dtype
             else:
                 b = y
-                fits = (y.__class__ is float or y.__class__ is int) and dtype.kind == "f"
+                fits = (kind is float or kind is int) and dtype.kind == "f"
+                fits = fits or (kind is int and dtype.kind == "i")
             if fits:
                 try:
                     array = table[dtype](a, b)
@@ -76,13 +81,14 @@ def times(x: Any, y: Any) -> Any:
 times.op = elementwise.multiply.op  # type: ignore[attr-defined]
 
 
-def backward(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+def backward(function: Callable[..., Any], op: Any = None) -> Callable[[Any, Any], Any]:
     """The method `y OP x` for a public function of two inputs; y takes x's dtype."""
+    swapped = forward(function, op=op)
 
     def method(x: Any, y: Any) -> Any:
         if y.__class__ is not EagerTensor:
             y = convert(y, x.dtype)
-        return function(y, x)
+        return swapped(y, x)
 
     return method
 
@@ -143,8 +149,8 @@ def _table() -> dict[str, Callable[..., Any]]:
         "__invert__": _invert,
         "__matmul__": lambda x, y: matmul.matmul(x, y),
         "__rmatmul__": _rmatmul,
-        "__truediv__": lambda x, y: e.truediv(x, y),
-        "__rtruediv__": lambda x, y: e.truediv(convert(y, x.dtype), x),
+        "__truediv__": forward(e.truediv, op=e.divide_real.op),
+        "__rtruediv__": backward(e.truediv, op=e.divide_real.op),
         "__getitem__": strided_slice.getitem,
     }
     for name, function in (

@@ -7,6 +7,7 @@ may not know yet which axes were stretched.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from headrace.core.tensor import EagerTensor, Tensor
 from headrace.ops.samples import Bad, S
 
 _INDEX = frozenset({int32, int64})
+_FEW = 1 << 12
+"""Up to so many elements a copy is made sooner than NumPy's view."""
 
 
 class Shape(Op):
@@ -183,7 +186,11 @@ class BroadcastTo(Op):
         return Spec(tuple(shape), input.dtype)
 
     def kernel(input, shape):
-        return np.broadcast_to(input, shape)
+        if math.prod(shape) > _FEW or input.ndim > len(shape):
+            return np.broadcast_to(input, shape)
+        result = np.empty(shape, input.dtype)
+        result[...] = input
+        return result
 
     def grad(dy, y, input, shape):
         return sum_to_like(dy, input)

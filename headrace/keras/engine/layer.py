@@ -19,7 +19,7 @@ from headrace.base.export import export
 from headrace.keras import backend, constraints, initializers, regularizers
 from headrace.keras.engine import input_spec as specs
 from headrace.keras.engine.call_context import context
-from headrace.keras.engine.tracking import Tracked
+from headrace.keras.engine.tracking import Tracked, structure
 
 _MISSING = object()
 _ALLOWED = frozenset(
@@ -135,6 +135,7 @@ class Layer(Tracked):
     def trainable(self, value: bool) -> None:
         for layer in self._flatten_layers():
             layer._trainable = bool(value)
+        structure.version += 1
 
     @property
     def activity_regularizer(self) -> Any:
@@ -202,6 +203,7 @@ class Layer(Tracked):
             aggregation=aggregation,
         )
         self._weights.append(variable)
+        structure.version += 1
         penalty = regularizers.get(regularizer)
         if penalty is not None:
             self._regularized.append((variable, penalty))
@@ -224,6 +226,9 @@ class Layer(Tracked):
     @property
     def trainable_weights(self) -> list[Any]:
         """The variables that are trained, its own first."""
+        return self._keep("trainable", self._find_trainable).copy()
+
+    def _find_trainable(self) -> list[Any]:
         if not self._trainable:
             return []
         found = [v for v in self._own_weights() if v.trainable]
@@ -330,7 +335,7 @@ class Layer(Tracked):
     def losses(self) -> list[Any]:
         """The losses of the last call, and the penalties on the weights as they are now."""
         found: list[Any] = []
-        for layer in self._flatten_layers():
+        for layer in self._keep("layers", lambda: list(self._flatten_layers())):
             found.extend(layer._losses)
             for loss in layer._callable_losses:
                 value = loss()

@@ -34,7 +34,7 @@ class Sequential(Model):
 
     def __init__(self, layers: Any = None, name: str | None = None) -> None:
         super().__init__(name=name)
-        self._stack: list[Layer] = []
+        self._stack: tuple[Layer, ...] = ()
         self._input_dims: tuple[int | None, ...] | None = None
         if layers is not None:
             for layer in layers if isinstance(layers, (list, tuple)) else [layers]:
@@ -65,7 +65,7 @@ class Sequential(Model):
                 "argument to pass a unique name."
             )
         first = not self._stack
-        self._stack.append(layer)
+        self._stack = (*self._stack, layer)
         if first and layer._batch_input_shape is not None:
             self._input_dims = tuple(layer._batch_input_shape)
         self.built = False
@@ -80,7 +80,7 @@ class Sequential(Model):
         """
         if not self.layers:
             raise TypeError("There are no layers in the model.")
-        self._stack.pop()
+        self._stack = self._stack[:-1]
         if not self.layers:
             self.built = False
 
