@@ -2,7 +2,7 @@
 
 One function serves tapes, nested tapes, graphs and control flow: it goes through a list of
 entries backwards, hands each op's rule the gradient of its result, and sums what arrives at
-each tensor. Rules are written with public ops, so that a walk is itself recorded by an outer tape.
+each tensor. Rules are written with public ops, so that an outer tape records a walk.
 
 An entry is `(op, inputs, outputs, attrs)`; tensors are told apart by their `_uid`.
 """

@@ -1,8 +1,8 @@
 """Forward-mode differentiation: `tf.autodiff.ForwardAccumulator`.
 
 No op has a forward rule of its own. The reverse rule is linear in the incoming gradient u, so
-its transpose is the forward rule: differentiate `vjp(u)` with respect to u, with the tangents as
-weights. Read `autodiff/backward.py` before.
+its transpose is the forward rule: differentiate `vjp(u)` with respect to u, with the tangents
+as weights. Read `autodiff/backward.py` before.
 """
 
 from __future__ import annotations

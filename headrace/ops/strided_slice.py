@@ -324,6 +324,9 @@ def _general(x, key):
     return apply(StridedSlice, (x,), _form(parts))
 
 
+_NOTHING = np.zeros(0, np.float32)
+
+
 class SlicedVariable(EagerTensor):
     """What `v[1:]` gives: a tensor that can also be assigned to."""
 
@@ -348,7 +351,7 @@ class SlicedVariable(EagerTensor):
                 "ResourceStridedSliceAssign",
             ) from None
         new = new if new.ndim else new[()]
-        self._array = self._array[:0] if self._array.ndim else np.zeros_like(self._array)
+        self._array = _NOTHING  # lets go of the variable's buffer
         with variable._lock:
             variable._writable()[self._key] = new
         self._array = variable._array[self._key]
