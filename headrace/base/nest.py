@@ -81,15 +81,15 @@ def pack_sequence_as(
     """
     if not is_nested(flat_sequence):
         raise TypeError(
-            f"Attempted to pack value:\n  {flat_sequence}\ninto a structure, but found "
+            f"Attempted to pack value:\n  {flat_sequence!s}\ninto a structure, but found "
             f"incompatible type `{type(flat_sequence)}` instead."
         )
     forms = _forms(expand_composites)
     if form_of(structure.__class__, forms) is None:
         if len(flat_sequence) != 1:
             raise ValueError(
-                f"The target structure is of type `{type(structure)}`\n  {structure}\nHowever "
-                f"the input is a sequence ({type(flat_sequence)}) of length "
+                f"The target structure is of type `{type(structure)}`\n  {structure!s}\n"
+                f"However the input is a sequence ({type(flat_sequence)}) of length "
                 f"{len(flat_sequence)}.\n  {flat_sequence}\nnest cannot guarantee that it is "
                 "safe to map one to the other."
             )
@@ -254,7 +254,7 @@ def _compare_composites(a: Any, b: Any) -> bool:
 
 
 def _described(value: Any) -> str:
-    return f"type={type(value).__name__} str={value}"
+    return f"type={type(value).__name__} str={value!s}"
 
 
 class _Dot:

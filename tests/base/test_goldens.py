@@ -1,0 +1,24 @@
+"""Dtypes, shapes, errors and nested structures answer as TensorFlow does.
+
+The transcripts beside this file hold what TensorFlow answered; where Headrace means to differ
+a remark gives TensorFlow's answer.
+"""
+
+from pathlib import Path
+
+import pytest
+
+import headrace as tf
+from tests.core import transcript
+
+CASES = [
+    pytest.param(block, id=f"{path.stem}-{block.splitlines()[0].strip('# ')}")
+    for path in sorted(Path(__file__).parent.glob("*.txt"))
+    for block in transcript.load(path)
+]
+
+
+@pytest.mark.parametrize("block", CASES)
+def test_answers(block):
+    given = transcript.statements(transcript.run(block, tf))
+    assert given == transcript.statements(block)
