@@ -153,11 +153,12 @@ def _pushed(
         ]
     if not pairs:
         return [None] * len(outputs)
-    return tape.gradient(
+    tangents = tape.gradient(
         [gradient for gradient, _ in pairs],
         upstream,
         output_gradients=[tangent for _, tangent in pairs],
     )
+    return [t if t is None else convert(t) for t in tangents]
 
 
 __all__ = ["ForwardAccumulator"]

@@ -63,9 +63,13 @@ class GradientTape:
         self._forget()
 
     def _forget(self) -> None:
+        self._variables: dict[int, Variable] = {}
+        self._release()
+
+    def _release(self) -> None:
+        """Let go of all values; which variables were watched is still known."""
         self._entries: list[Entry] = []
         self._watched: set[int] = set()
-        self._variables: dict[int, Variable] = {}
         self._reads: dict[int, list[int]] = {}
 
     def __enter__(self) -> GradientTape:
@@ -199,7 +203,7 @@ class GradientTape:
             results = self._gradients(targets, flat, weights)
         finally:
             if not self._persistent:
-                self._forget()
+                self._release()
         if unconnected is UnconnectedGradients.ZERO:
             results = [
                 zeros_like(s) if g is None else g for s, g in zip(flat, results, strict=True)
@@ -233,7 +237,7 @@ class GradientTape:
             results = jacobians.rows(self._gradients, target, flat)
         finally:
             if not self._persistent:
-                self._forget()
+                self._release()
         if unconnected is UnconnectedGradients.ZERO:
             results = [
                 jacobians.zeros(target, s) if g is None else g
@@ -267,7 +271,7 @@ class GradientTape:
             result = jacobians.batch_rows(self._gradients, target, source)
         finally:
             if not self._persistent:
-                self._forget()
+                self._release()
         if result is None:
             return jacobians.batch_zeros(target, source)
         return result
