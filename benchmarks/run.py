@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import CASES, IMPORT
+from benchmarks.cases import CASES, IMPORT, IMPORT_KERAS
 
 ROOT = Path(__file__).parents[1]
 HISTORY = ROOT / "benchmarks" / "history.jsonl"
@@ -36,6 +36,8 @@ LIBRARIES = {
     "torch": ("torch",),
 }
 OWN = ("headrace", "numpy")
+WITH_KERAS = ("headrace", "tensorflow")
+IMPORTS = {IMPORT: "", IMPORT_KERAS: ".keras.layers"}
 ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1"}
 
 Figures = dict[str, dict[str, float]]  # case -> library -> seconds
@@ -102,10 +104,11 @@ def at_hand(library: str) -> bool:
     return Path(python).exists() and ask(python, find) == "True"
 
 
-def import_time(library: str) -> float:
-    """Seconds that importing takes in a fresh process."""
+def import_time(library: str, used: str = "") -> float:
+    """Seconds that importing takes in a fresh process, with the attribute that is `used`."""
     clock = "from time import perf_counter as clock; start = clock()"
-    printed = ask(interpreter(library), f"{clock}; import {library}; print(clock() - start)")
+    program = f"{clock}; import {library}; {library}{used}; print(clock() - start)"
+    printed = ask(interpreter(library), program)
     if not printed:
         raise RuntimeError(f"{library} can't be imported.")
     return float(printed)
@@ -114,12 +117,15 @@ def import_time(library: str) -> float:
 def measure(libraries: list[str], rounds: int, seconds: float) -> Figures:
     """Medians of all cases in all libraries, the rounds interleaved."""
     samples: dict[tuple[str, str], list[float]] = {}
-    for library in libraries:
-        import_time(library)  # bytecode and disk caches are filled
-    for number in range(rounds):
-        for library in libraries:
-            note(f"round {number + 1}/{rounds}: import {library}")
-            samples.setdefault((IMPORT, library), []).append(import_time(library))
+    for number in range(-1, rounds):  # the first fills bytecode and disk caches
+        for case, used in IMPORTS.items():
+            for library in libraries:
+                if used and library not in WITH_KERAS:
+                    continue
+                note(f"round {number + 1}/{rounds}: {case} {library}")
+                taken = import_time(library, used)
+                if number >= 0:
+                    samples.setdefault((case, library), []).append(taken)
     workers = {library: Worker(library) for library in libraries}
     try:
         for number in range(rounds):
