@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from types import MethodType
 from typing import Any
 
 from headrace.autodiff.tape import GradientTape, _base
@@ -41,7 +42,9 @@ class CustomGradient:
         functools.update_wrapper(self, function)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        return (
+            self if instance is None else CustomGradient(MethodType(self._function, instance))
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return call(self._function, args, kwargs)
@@ -72,15 +75,13 @@ def custom_gradient(f: Callable[..., Any] | None = None) -> Any:
 
 def call(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Run a custom function and record it as one op."""
-    flat = nest.flatten(list(args))
-    inputs = [convert(a) if _tensor_like(a) else a for a in flat]
-    given = nest.pack_sequence_as(list(args), inputs)
     if not modes or not state.recorders:
-        result, _ = _checked(function, function(*given, **kwargs))
-        return result
+        result, _ = _checked(function, function(*args, **kwargs))
+        return nest.map_structure(convert, result)
     with without_recording():
         with GradientTape() as reads:
-            result, grad_fn = _checked(function, function(*given, **kwargs))
+            result, grad_fn = _checked(function, function(*args, **kwargs))
+    flat = nest.flatten(list(args))
     passed = {id(_base(a)) for a in flat if isinstance(a, Variable)}
     variables = [v for v in reads.watched_variables() if id(v) not in passed]
     if variables and not _takes_variables(grad_fn):
@@ -88,20 +89,20 @@ def call(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, An
             "@tf.custom_gradient grad_fn must accept keyword argument 'variables', since "
             f"function uses variables: {variables}"
         )
-    tensors = [x for x in inputs if isinstance(x, Tensor)]
     outputs = [_fresh(y) for y in nest.flatten(result)]
     op = CustomOp(
         getattr(function, "__name__", "custom_gradient"),
-        _rule(grad_fn, len(tensors), variables),
+        _rule(grad_fn, [_differentiable(a) for a in flat], variables),
     )
-    operands = tensors + [v.value() for v in variables]
+    operands = [convert(a) for a in flat if _differentiable(a)] + [v.value() for v in variables]
     for recorder in state.recorders:
         recorder.record(op, operands, outputs, {})
     return nest.pack_sequence_as(result, outputs)
 
 
-def _tensor_like(value: Any) -> bool:
-    return not isinstance(value, (str, bytes, type(None))) and not callable(value)
+def _differentiable(value: Any) -> bool:
+    """Whether an argument is a tensor; others get gradients too, which nobody reads."""
+    return isinstance(value, (Tensor, Variable))
 
 
 def _checked(function: Callable[..., Any], returned: Any) -> tuple[Any, Callable[..., Any]]:
@@ -129,7 +130,7 @@ def _fresh(y: Any) -> Tensor:
 
 
 def _rule(
-    grad_fn: Callable[..., Any], count: int, variables: Sequence[Variable]
+    grad_fn: Callable[..., Any], tensors: Sequence[bool], variables: Sequence[Variable]
 ) -> Callable[..., Any]:
     """The entry's rule: gradients of the tensors, then of the variables."""
 
@@ -144,12 +145,13 @@ def _rule(
                     "Must return gradient for each variable from @custom_gradient grad_fn."
                 )
         flat = nest.flatten(gradients)
-        if len(flat) != count:
+        if len(flat) != len(tensors):
             raise ValueError(
-                f"custom_gradient function expected to return {count} gradients, but returned "
-                f"{len(flat)} instead."
+                f"custom_gradient function expected to return {len(tensors)} gradients, but "
+                f"returned {len(flat)} instead."
             )
-        return [g if g is None else convert_gradient(g) for g in (*flat, *extra)]
+        read = [g for g, is_tensor in zip(flat, tensors, strict=True) if is_tensor]
+        return [g if g is None else convert_gradient(g) for g in (*read, *extra)]
 
     return rule
 
@@ -178,19 +180,18 @@ def recompute_grad(f: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         def function(*tensors: Any, **options: Any) -> tuple[Any, Callable[..., Any]]:
             def grad_fn(*upstream: Any, variables: Sequence[Variable] = ()) -> Any:
-                sources = [t for t in nest.flatten(list(tensors)) if isinstance(t, Tensor)]
-                copies = [identity(t) for t in sources]
-                replaced = iter(copies)
-                again = nest.map_structure(
-                    lambda t: next(replaced) if isinstance(t, Tensor) else t, list(tensors)
-                )
+                flat = nest.flatten(list(tensors))
+                fresh = [identity(convert(t)) if _differentiable(t) else t for t in flat]
+                again = nest.pack_sequence_as(list(tensors), fresh)
+                copies = [c for c in fresh if isinstance(c, Tensor)]
                 with GradientTape() as tape:
                     tape.watch([c for c in copies if c.dtype.is_floating or c.dtype.is_complex])
                     result = f(*again, **options)
                 found = tape.gradient(
                     result, [*copies, *variables], output_gradients=list(upstream)
                 )
-                gradients = found[: len(copies)]
+                by_copy = iter(found)
+                gradients = [next(by_copy) if isinstance(c, Tensor) else None for c in fresh]
                 return (gradients, found[len(copies) :]) if variables else gradients
 
             return f(*tensors, **options), grad_fn
