@@ -1,6 +1,7 @@
 """`keras.backend`: Keras' settings, unique names, and its low-level functions.
 
-The functions call TensorFlow's of the same meaning, under the names that Keras gave them.
+The functions call TensorFlow's of the same meaning, under the names that Keras gave them. Some
+of these are names of Python's own (`max`, `sum`, `any`): here they mean Keras'.
 """
 
 from __future__ import annotations
@@ -222,7 +223,7 @@ def pow_(x: Any, a: Any) -> Any:
 def clip(x: Any, min_value: Any, max_value: Any) -> Any:
     """Each element, limited to [min_value, max_value]."""
     if isinstance(min_value, (int, float)) and isinstance(max_value, (int, float)):
-        max_value = max(max_value, min_value)
+        max_value = min_value if max_value < min_value else max_value
     low = -np.inf if min_value is None else min_value
     return tf.clip_by_value(x, low, np.inf if max_value is None else max_value)
 

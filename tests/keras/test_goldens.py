@@ -1,0 +1,25 @@
+"""Keras' numbers: optimizers' paths, initial weights, losses, metrics, as TensorFlow has them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import headrace as tf
+from tests.keras.cases import all_cases
+
+GOLDENS = json.loads((Path(__file__).parents[1] / "goldens" / "keras.json").read_text())
+CASES = all_cases()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_golden(name):
+    found = CASES[name](tf, tf.keras)
+    # Keras computes the coefficients of a step in float32, here they are Python numbers.
+    tolerance = 2e-5 if name.startswith("optimizer") else 2e-6
+    np.testing.assert_allclose(found, GOLDENS[name], rtol=tolerance, atol=tolerance)
+
+
+def test_every_golden_has_a_case():
+    assert set(GOLDENS) == set(CASES)
