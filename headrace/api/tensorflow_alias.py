@@ -101,11 +101,6 @@ def install() -> None:
 
     Raises:
         ImportError: a real TensorFlow has been imported already.
-
-    >>> install()
-    >>> import tensorflow
-    >>> tensorflow.constant is tf.constant
-    True
     """
     with _lock:
         if any(isinstance(finder, TensorFlowFinder) for finder in sys.meta_path):

@@ -2,8 +2,8 @@
 
 It is what a cell finds as `get_ipython()`. Magics that steer a front end (`%matplotlib`,
 `%load_ext`, ...) mean nothing on a terminal and are passed over in silence; `%time`, `%timeit`,
-`%%capture` and `!command` do what they say; installing packages is left to the user, and any
-other magic is reported and skipped. Read `cells.py` before.
+`%cd`, `%%capture`, `%%writefile` and `!command` do what they say; installing packages is left
+to the user, and any other magic is reported and skipped. Read `cells.py` before.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import ast
 import contextlib
 import io
 import linecache
+import os
+import re
 import subprocess
 import sys
 import time
@@ -27,6 +29,7 @@ FRONT_END = frozenset(
     "matplotlib config load_ext reload_ext unload_ext autoreload aimport autosave precision "
     "pylab_inline tensorflow_version tensorboard".split()
 )
+TIMEIT_OPTIONS = re.compile(r"^(-[a-z]\s*\d*\s+)+")
 INSTALLERS = ("pip", "pip3", "conda", "mamba", "apt", "apt-get")
 
 
@@ -113,6 +116,7 @@ class Shell:
 
     def timeit(self, line: str, body: str = "") -> None:
         """Time a statement: `%timeit statement`, or `%%timeit setup` above a cell."""
+        line = TIMEIT_OPTIONS.sub("", line)
         setup, statement = (line, body) if body else ("", line)
         timer = timeit.Timer(statement, setup or "pass", globals=self.names)
         number, _ = timer.autorange()
@@ -126,16 +130,24 @@ class Shell:
         if line and not line.startswith("-"):
             self.names[line.split()[0]] = out
 
+    def write_file(self, line: str, body: str) -> None:
+        """Write a cell's text into a file (`%%writefile [-a] name`)."""
+        *options, name = line.split()
+        with open(name, "a" if "-a" in options else "w", encoding="utf-8") as file:
+            file.write(body)
+
 
 LINE_MAGICS: dict[str, Callable[[Shell, str], Any]] = {
     "time": Shell.timed,
     "timeit": Shell.timeit,
-    "pwd": lambda shell, line: shell.getoutput("pwd")[0],
+    "cd": lambda shell, line: os.chdir(os.path.expanduser(line or "~")),
+    "pwd": lambda shell, line: os.getcwd(),
 }
 CELL_MAGICS: dict[str, Callable[[Shell, str, str], Any]] = {
     "time": lambda shell, line, body: shell.timed(body),
     "timeit": Shell.timeit,
     "capture": Shell.captured,
+    "writefile": Shell.write_file,
     "bash": lambda shell, line, body: shell.system(body),
     "sh": lambda shell, line, body: shell.system(body),
 }

@@ -160,6 +160,26 @@ def test_magics(run):
     assert done.returncode == 0
 
 
+def test_magics_that_touch_files_and_clocks(run, tmp_path):
+    (tmp_path / "folder").mkdir()
+    done = run(
+        notebook(
+            "%cd folder",
+            "%%writefile module.py\nx = 1\n",
+            "%%writefile -a module.py\ny = 2\n",
+            "%timeit -n 10 -r 2 1 + 1",
+            "%%timeit x = 3\nx + 1",
+            "where = %pwd\nwhere[-6:]",
+        ),
+        name="a.ipynb",
+    )
+    assert done.stderr == ""
+    assert (tmp_path / "folder" / "module.py").read_text() == "x = 1\ny = 2\n"
+    *timed, where = done.stdout.splitlines()
+    assert [line.partition(" per loop")[1] for line in timed] == [" per loop"] * 2
+    assert where == "'folder'"
+
+
 def test_a_failing_cell_ends_the_run(run):
     done = run(notebook("print(1)", "def f():\n    1 / 0\nf()", "print(3)"), name="a.ipynb")
     assert (done.stdout, done.returncode) == ("1\n", 1)
