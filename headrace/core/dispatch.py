@@ -48,10 +48,10 @@ def apply(op: type[Op], inputs: Sequence[Any], attrs: Attrs = NO_ATTRS) -> Any:
         arrays = [x._array for x in inputs]
     except AttributeError:
         inputs = matched(op, inputs)
-        symbol = next((x for x in inputs if not isinstance(x, EagerTensor)), None)
+        symbol: Any = next((x for x in inputs if not isinstance(x, EagerTensor)), None)
         if symbol is not None:
             return symbol.graph.add(op, inputs, attrs)
-        arrays = [x._array for x in inputs]
+        arrays = [x._array for x in inputs]  # type: ignore[attr-defined]
     first = arrays[0].dtype
     kernel = op.table.get(first)
     if kernel is None or (
@@ -68,7 +68,7 @@ def apply(op: type[Op], inputs: Sequence[Any], attrs: Attrs = NO_ATTRS) -> Any:
         output = new(EagerTensor)
         output._array = result
         output._uid = None
-        outputs = (output,)
+        outputs: Sequence[Any] = (output,)
     else:
         output = wrap_result(result)
         outputs = output if output.__class__ is list else (output,)

@@ -48,7 +48,8 @@ def with_op(error: errors.OpError, name: str) -> errors.OpError:
     """The same error with ` [Op:NAME]` at its end, as eager TensorFlow writes it."""
     if "[Op:" in error.message:
         return error
-    return type(error)(None, None, f"{error.message} [Op:{name}]")
+    kind: Any = type(error)
+    return kind(None, None, f"{error.message} [Op:{name}]")
 
 
 def dtype_problem(op: type[Op], dtypes: Sequence[DType]) -> str | None:
@@ -85,6 +86,6 @@ def _not_allowed(attr: str, dtype: DType, allowed: frozenset[DType]) -> str:
         key=lambda n: (_ORDER.index(n) if n in _ORDER else len(_ORDER), n),
     )
     return (
-        f"Value for attr '{attr}' of {kernel_name(dtype)} is not in the list of allowed values: "
-        f"{', '.join(names)}"
+        f"Value for attr '{attr}' of {kernel_name(dtype)} is not in the list of allowed "
+        f"values: {', '.join(names)}"
     )

@@ -66,8 +66,8 @@ class Symbol(Tensor):
     def __bool__(self) -> bool:
         raise TypeError(
             f"Using a symbolic `tf.Tensor` ({self.name}) as a Python `bool` is not allowed: it "
-            "has no value while its graph is built. Use `tf.cond`, or write the branch inside a "
-            "`tf.function`."
+            "has no value while its graph is built. Use `tf.cond`, or write the branch inside "
+            "a `tf.function`."
         )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
@@ -118,10 +118,10 @@ class Placeholder(Op):
     no_grad = "it has no inputs"
     no_lower = "its value is given from outside"
 
-    def infer(dtype: DType, shape: Any) -> Spec:  # type: ignore[misc,override]
+    def infer(dtype: DType, shape: Any) -> Spec:  # type: ignore[misc]
         return Spec(shape, dtype)
 
-    def kernel(dtype: DType, shape: Any) -> Any:  # type: ignore[misc,override]
+    def kernel(dtype: DType, shape: Any) -> Any:  # type: ignore[misc]
         raise errors.invalid_argument("You must feed a value for placeholder tensor")
 
 

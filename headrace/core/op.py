@@ -37,7 +37,7 @@ Attrs = Mapping[str, Any]
 
 
 class Kind(Enum):
-    """What sort of operation an op is; compiler, tests and inference treat kinds generically."""
+    """What sort of operation an op is; compiler, tests and inference treat kinds alike."""
 
     ELEMENTWISE = "elementwise"
     REDUCE = "reduce"
@@ -111,7 +111,7 @@ def complete(op: type[Op]) -> None:
     op.variadic = any(name.startswith("*") for name in op.operands)
     first = op.operands[0] if op.operands else ""
     leading = op.types[first][1] if first in op.types else op.dtypes
-    default = getattr(op, "kernel", None)
+    default: Any = getattr(op, "kernel", None)
     op.table = {dtype.np: op.kernels.get(dtype, default) for dtype in leading}
     op.shared_dtypes = frozenset(dtype.np for dtype in op.dtypes)
     op.defaults = {

@@ -39,7 +39,10 @@ class Scatter:
 
     _array: np.ndarray
     _lock: Any
-    dtype: DType
+
+    @property
+    def dtype(self) -> DType:
+        raise NotImplementedError
 
     def _writable(self) -> np.ndarray:
         raise NotImplementedError

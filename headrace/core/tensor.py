@@ -54,7 +54,7 @@ class Tensor:
         raise NotImplementedError
 
     @property
-    def ndim(self) -> int:
+    def ndim(self) -> int | None:
         """The number of dimensions."""
         return self.shape.ndims
 
@@ -169,7 +169,8 @@ class EagerTensor(Tensor):
         return array.__index__() if array.ndim else array[()].__index__()
 
     def __round__(self, digits: int | None = None) -> Any:
-        return round(self._array[()], digits) if digits is not None else round(float(self))
+        item: Any = self._array[()]
+        return round(item, digits) if digits is not None else round(float(self))
 
     def __format__(self, spec: str) -> str:
         return format(self.numpy() if not self._array.ndim else self._array, spec)
@@ -195,7 +196,7 @@ class EagerTensor(Tensor):
 
     def __buffer__(self, flags: int) -> memoryview:
         """The value's memory, not to be written to (Python 3.12 and later ask for it)."""
-        return memoryview(self._array).toreadonly()
+        return self._array.data.toreadonly()
 
     def consumers(self) -> Any:
         """The ops that use this tensor: only a graph knows."""

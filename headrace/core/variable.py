@@ -292,7 +292,7 @@ class Variable(Scatter):
         Raises:
             ValueError: wrong dtype or shape; the old value stays.
         """
-        tensor = value if value.__class__ is EagerTensor else convert(value, self.dtype)
+        tensor: Any = value if value.__class__ is EagerTensor else convert(value, self.dtype)
         array = tensor._array
         if array.dtype is not self._array.dtype:
             convert(tensor, self.dtype)
@@ -336,7 +336,7 @@ class Variable(Scatter):
         return self._shape.is_compatible_with(array.shape)
 
     def _update(self, ufunc: Callable[..., np.ndarray], delta: Any, op: str) -> None:
-        tensor = delta if delta.__class__ is EagerTensor else convert(delta, self.dtype)
+        tensor: Any = delta if delta.__class__ is EagerTensor else convert(delta, self.dtype)
         change = tensor._array
         if change.dtype is not self._array.dtype:
             convert(tensor, self.dtype)
@@ -416,6 +416,8 @@ for _method, _symbol, _remedy, _who in (
 
 class UnreadVariable(Variable):
     """What an assignment returns: the same variable, read when it is looked at."""
+
+    _parent: Variable
 
     def __init__(self, parent: Variable) -> None:
         self._parent = parent._parent if isinstance(parent, UnreadVariable) else parent
