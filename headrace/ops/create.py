@@ -61,7 +61,8 @@ def constant(value, dtype=None, shape=None, name="Const"):
     wanted = None if dtype is None else as_dtype(dtype)
     if isinstance(value, EagerTensor) and wanted is not None and value.dtype is not wanted:
         raise TypeError(
-            f"Expected tensor {value.numpy()} with dtype {wanted!r}, but got dtype {value.dtype!r}."
+            f"Expected tensor {value.numpy()} with dtype {wanted!r}, but got dtype "
+            f"{value.dtype!r}."
         )
     tensor = convert(value, wanted)
     if shape is None:
@@ -69,8 +70,8 @@ def constant(value, dtype=None, shape=None, name="Const"):
     dims = as_tuple(TensorShape(shape))
     if dims is None or None in dims:
         raise ValueError(
-            "Attempt to convert a value (None) with an unsupported type (<class 'NoneType'>) to "
-            f"a Tensor: the shape of a constant must be known, got {shape}."
+            "Attempt to convert a value (None) with an unsupported type (<class 'NoneType'>) "
+            f"to a Tensor: the shape of a constant must be known, got {shape}."
         )
     count = math.prod(dims)
     if tensor.shape == dims:
@@ -221,7 +222,9 @@ def ones(shape, dtype=float32, name=None, layout=None):
 
 def _no_layout(layout):
     if layout is not None:
-        raise errors.unimplemented(f"layouts of distributed tensors are not supported: {layout}")
+        raise errors.unimplemented(
+            f"layouts of distributed tensors are not supported: {layout}"
+        )
 
 
 @export("zeros_like")
@@ -267,7 +270,11 @@ class Range(Op):
         S(values=(5, 0, -2), dtype=("int32",) * 3),
         S(values=(0.0, 1.0, 0.25), dtype=("float32",) * 3),
         Bad(values=(0, 5, 0), dtype=("int32",) * 3, match="Requires delta != 0"),
-        Bad(values=(5, 0, 1), dtype=("int32",) * 3, match="Requires start <= limit when delta > 0"),
+        Bad(
+            values=(5, 0, 1),
+            dtype=("int32",) * 3,
+            match="Requires start <= limit when delta > 0",
+        ),
     )
 
     def infer(start, limit, delta):
@@ -404,7 +411,12 @@ class OneHot(Op):
         S(values=([0, 2, -1, 5], 1.0, 0.0), dtype=("int32", None, None), depth=3),
         S(values=([[0], [2]], 3.0, 1.0), dtype=("int64", None, None), depth=3, axis=0),
         S(values=(1, 3.0, 1.0), dtype=("int32", None, None), depth=4),
-        Bad(values=([0], 1.0, 0.0), dtype=("int32", None, None), depth=-1, match="depth must be non"),
+        Bad(
+            values=([0], 1.0, 0.0),
+            dtype=("int32", None, None),
+            depth=-1,
+            match="depth must be non",
+        ),
     )
 
     def infer(indices, on_value, off_value, depth, axis=-1):
@@ -414,8 +426,8 @@ class OneHot(Op):
             return Spec(None, on_value.dtype)
         if not -1 <= axis <= len(indices.shape):
             raise errors.invalid_argument(
-                f"Expected axis to be -1 or between [0, {len(indices.shape) + 1}).  But received: "
-                f"{axis}"
+                f"Expected axis to be -1 or between [0, {len(indices.shape) + 1}).  But "
+                f"received: {axis}"
             )
         return Spec(_with_axis(indices.shape, axis, depth), on_value.dtype)
 
@@ -480,7 +492,9 @@ def one_hot(indices, depth, on_value=None, off_value=None, axis=None, dtype=None
                 f"dtype {value.dtype} of {label} does not match dtype parameter {target}"
             )
     if on is not None and off is not None and on.dtype != off.dtype:
-        raise TypeError(f"dtype {on.dtype} of on_value does not match dtype {off.dtype} of off_value")
+        raise TypeError(
+            f"dtype {on.dtype} of on_value does not match dtype {off.dtype} of off_value"
+        )
     given = on if on is not None else off
     target = target or (given.dtype if given is not None else float32)
     on = _scalar(True if target is bool_dtype else 1, target) if on is None else on
@@ -506,7 +520,9 @@ def meshgrid(*args, **kwargs):
     indexing = kwargs.pop("indexing", "xy")
     kwargs.pop("name", None)
     if kwargs:
-        raise TypeError(f"{next(iter(kwargs))!r} is an invalid keyword argument for this function")
+        raise TypeError(
+            f"{next(iter(kwargs))!r} is an invalid keyword argument for this function"
+        )
     if indexing not in ("xy", "ij"):
         raise ValueError(
             f"Argument `indexing` parameter must be either 'xy' or 'ij', got {indexing!r}"
@@ -529,4 +545,3 @@ def range_of_rank(a):
     shape = apply(Shape, (a,), {"out_type": int32})
     rank = apply(Shape, (shape,), {"out_type": int32})
     return apply(Range, [rank[0] - 1, convert(-1), convert(-1)])
-

@@ -1,7 +1,7 @@
 """Slicing: `t[1:, ..., None]`, `tf.slice`, `tf.strided_slice`, and assignment to slices.
 
-An index expression becomes TensorFlow's form: begin, end and strides, with bit masks for what is
-left out, for `...`, for new axes and for axes that one index removes.
+An index expression becomes TensorFlow's form: begin, end and strides, with bit masks for what
+is left out, for `...`, for new axes and for axes that one index removes.
 """
 
 from __future__ import annotations
@@ -115,12 +115,32 @@ class StridedSlice(Op):
         S(3, 4, begin=(1,), end=(3,), strides=(1,)),
         S(3, 4, begin=(0, 3), end=(0, 0), strides=(1, -2), begin_mask=1, end_mask=1),
         S(3, 4, begin=(-1,), end=(0,), strides=(1,), shrink_axis_mask=1),
-        S(3, 4, begin=(0, 0, 2), end=(0, 0, 0), strides=(1, 1, 1), ellipsis_mask=1,
-          new_axis_mask=2, shrink_axis_mask=4),
+        S(
+            3,
+            4,
+            begin=(0, 0, 2),
+            end=(0, 0, 0),
+            strides=(1, 1, 1),
+            ellipsis_mask=1,
+            new_axis_mask=2,
+            shrink_axis_mask=4,
+        ),
         S(4, begin=(3,), end=(1,), strides=(1,)),
-        Bad(3, begin=(5,), end=(6,), strides=(1,), shrink_axis_mask=1,
-            match="slice index 5 of dimension 0 out of bounds"),
-        Bad(3, begin=(0, 0), end=(1, 1), strides=(1, 1), match="Index out of range using input dim 1"),
+        Bad(
+            3,
+            begin=(5,),
+            end=(6,),
+            strides=(1,),
+            shrink_axis_mask=1,
+            match="slice index 5 of dimension 0 out of bounds",
+        ),
+        Bad(
+            3,
+            begin=(0, 0),
+            end=(1, 1),
+            strides=(1, 1),
+            match="Index out of range using input dim 1",
+        ),
         Bad(3, begin=(0,), end=(1,), strides=(0,), match=r"strides\[0\] must be non-zero"),
     )
 
@@ -137,7 +157,13 @@ class StridedSlice(Op):
         return input[key]
 
     def grad(dy, y, input, begin, end, strides, **masks):
-        attrs = {"shape": shape_of(input), "begin": begin, "end": end, "strides": strides, **masks}
+        attrs = {
+            "shape": shape_of(input),
+            "begin": begin,
+            "end": end,
+            "strides": strides,
+            **masks,
+        }
         return apply(StridedSliceGrad, (dy,), attrs)
 
     def lower(c, input, begin, end, strides, **masks):
@@ -175,7 +201,16 @@ class StridedSliceGrad(Op):
     keep = ()
     samples = (
         S(2, 4, shape=(3, 4), begin=(1,), end=(3,), strides=(1,)),
-        S(3, 2, shape=(3, 4), begin=(0, 3), end=(0, 0), strides=(1, -2), begin_mask=1, end_mask=1),
+        S(
+            3,
+            2,
+            shape=(3, 4),
+            begin=(0, 3),
+            end=(0, 0),
+            strides=(1, -2),
+            begin_mask=1,
+            end_mask=1,
+        ),
         S(4, shape=(3, 4), begin=(-1,), end=(0,), strides=(1,), shrink_axis_mask=1),
     )
 
@@ -235,7 +270,9 @@ def _position(k):
         raise TypeError(_TEXT.format(k))
     if isinstance(k, (int, np.integer)):
         if not -(2**63) <= k < 2**63:
-            raise ValueError("Can't convert Python sequence with out-of-range integer to Tensor.")
+            raise ValueError(
+                "Can't convert Python sequence with out-of-range integer to Tensor."
+            )
         return int(k)
     if isinstance(k, (Tensor, Variable)) and k.dtype in _INDEX and k.shape.rank in (0, None):
         return static(k)
@@ -276,8 +313,8 @@ def _normalised(key):
     parts = key if key.__class__ is tuple else tuple(key) if isinstance(key, list) else (key,)
     if any(isinstance(k, bool) for k in parts):
         raise errors.invalid_argument(
-            "Value for attr 'Index' of bool is not in the list of allowed values: int16, int32, "
-            "int64",
+            "Value for attr 'Index' of bool is not in the list of allowed values: int16, "
+            "int32, int64",
             "StridedSlice",
         )
     return tuple(_item(k) for k in parts)
@@ -308,7 +345,9 @@ def getitem(x, key):
                 array = x._array[key]
             except (IndexError, ValueError, TypeError):
                 return _general(x, key)
-            return wrap(array if array.__class__ is np.ndarray else np.asarray(array, x._array.dtype))
+            if array.__class__ is not np.ndarray:
+                array = np.asarray(array, x._array.dtype)
+            return wrap(array)
     return _general(x, key)
 
 
@@ -489,7 +528,9 @@ def _extent(shape, begin, size):
             raise errors.invalid_argument(f"Expected begin[{i}] in [0, {n}], but got {b}")
         count = n - b if count == -1 else count
         if not 0 <= count <= n - b:
-            raise errors.invalid_argument(f"Expected size[{i}] in [0, {n - b}], but got {count}")
+            raise errors.invalid_argument(
+                f"Expected size[{i}] in [0, {n - b}], but got {count}"
+            )
         sizes.append(count)
     return tuple(sizes)
 
@@ -518,7 +559,9 @@ def boolean_mask(tensor, mask, axis=None, name="boolean_mask"):
     shape = tuple(tensor.shape)
     first += len(shape) if first < 0 else 0
     rank = mask.shape.rank
-    flat = reshape(tensor, (*shape[:first], int(np.prod(shape[first : first + rank])),
-                            *shape[first + rank :]))
+    flat = reshape(
+        tensor,
+        (*shape[:first], int(np.prod(shape[first : first + rank])), *shape[first + rank :]),
+    )
     where = np.flatnonzero(mask._array)
     return gather(flat, wrap(where), axis=first)
