@@ -95,7 +95,9 @@ def apply(op, inputs, attrs=None):
 
 def unary(op_name, kernel, grad, scalar):
     """ops/make.py: a record and its public function from a few rules."""
-    op = type(op_name, (Op,), {"name": op_name, "kernel": kernel, "grad": grad, "scalar": scalar})
+    op = type(
+        op_name, (Op,), {"name": op_name, "kernel": kernel, "grad": grad, "scalar": scalar}
+    )
     return lambda x: apply(op, (x,))
 
 
@@ -155,7 +157,9 @@ class Mean(Op):
 
 add = binary("AddV2", np.add, lambda dy, y, a, b: (dy, dy), lambda b, x, y: x + y)
 subtract = binary("Sub", np.subtract, lambda dy, y, a, b: (dy, dy * -1), lambda b, x, y: x - y)
-multiply = binary("Mul", np.multiply, lambda dy, y, a, b: (dy * b, a * dy), lambda b, x, y: x * y)
+multiply = binary(
+    "Mul", np.multiply, lambda dy, y, a, b: (dy * b, a * dy), lambda b, x, y: x * y
+)
 square = unary("Square", np.square, lambda dy, y, x: dy * (x * 2), lambda b, x: x * x)
 tanh = unary("Tanh", np.tanh, lambda dy, y, x: dy * (1 - y * y), lambda b, x: b.tanh(x))
 
@@ -168,6 +172,10 @@ for cls in (Tensor, Variable):  # ops/operators.py
 
 
 # --- autodiff/: the tape and the reverse walk -----------------------------------------------
+
+
+def _several(results):
+    return results if isinstance(results, tuple) else (results,)
 
 
 class GradientTape:
@@ -194,7 +202,7 @@ class GradientTape:
             if dy is None:
                 continue
             results = op.grad(dy, output, *inputs, **attrs)
-            for x, dx in zip(inputs, results if isinstance(results, tuple) else (results,)):
+            for x, dx in zip(inputs, _several(results), strict=True):
                 gradients[id(x)] = gradients[id(x)] + dx if id(x) in gradients else dx
         found = []
         for source in sources:
@@ -236,9 +244,7 @@ def interpret(graph, feeds):
     for node in graph.nodes:
         op, inputs, attrs = node
         if id(node) not in values:
-            arrays = [
-                values[id(x.node)] if isinstance(x, Symbol) else x._array for x in inputs
-            ]
+            arrays = [values[id(x.node)] if isinstance(x, Symbol) else x._array for x in inputs]
             values[id(node)] = op.kernel(*arrays, **attrs)
     return values[id(graph.nodes[-1])]
 
@@ -295,7 +301,9 @@ def main():
     for step in range(60):
         with GradientTape() as tape:
             loss = apply(Mean, (square(Tensor(inputs) @ kernel + bias - targets),))
-        for variable, gradient in zip((kernel, bias), tape.gradient(loss, (kernel, bias))):
+        for variable, gradient in zip(
+            (kernel, bias), tape.gradient(loss, (kernel, bias)), strict=True
+        ):
             variable.assign_sub(gradient * 0.1)
         if step % 20 == 0:
             print(f"step {step:2}: loss {float(loss._array):.4f}")

@@ -117,9 +117,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
     """
     x = tf.convert_to_tensor(x)
     if x.shape.rank is not None and x.shape.rank <= 1:
-        raise ValueError(
-            f"Cannot apply softmax to a tensor that is 1D. Received input: {x}"
-        )
+        raise ValueError(f"Cannot apply softmax to a tensor that is 1D. Received input: {x}")
     return tf.nn.softmax(x, axis)
 
 
@@ -164,7 +162,9 @@ def deserialize(
     try:
         return deserialize_object(name, TABLE, custom_objects, "activation function")
     except ValueError:
-        raise ValueError(f"Unknown activation function '{name}' cannot be deserialized.") from None
+        raise ValueError(
+            f"Unknown activation function '{name}' cannot be deserialized."
+        ) from None
 
 
 @export("keras.activations.get")
@@ -184,5 +184,3 @@ def get(identifier: Any) -> Activation:
     if callable(identifier):
         return identifier
     raise TypeError(f"Could not interpret activation function identifier: {identifier}")
-
-

@@ -85,9 +85,7 @@ def set_image_data_format(data_format: str) -> None:
     """
     accepted = {"channels_last", "channels_first"}
     if data_format not in accepted:
-        raise ValueError(
-            f"Unknown `data_format`: {data_format}. Expected one of {accepted}"
-        )
+        raise ValueError(f"Unknown `data_format`: {data_format}. Expected one of {accepted}")
     _SETTINGS["image_data_format"] = str(data_format)
 
 
@@ -344,7 +342,9 @@ def relu(
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """`x` if it is positive, else `alpha (exp(x) - 1)`."""
     result = tf.nn.elu(x)
-    return result if alpha == 1 else tf.where(tf.convert_to_tensor(x) > 0, result, alpha * result)
+    return (
+        result if alpha == 1 else tf.where(tf.convert_to_tensor(x) > 0, result, alpha * result)
+    )
 
 
 @export("keras.backend.softmax")
@@ -370,7 +370,9 @@ def _dtype(dtype: Any) -> Any:
 
 
 @export("keras.backend.variable")
-def variable(value: Any, dtype: Any = None, name: str | None = None, constraint: Any = None) -> Any:
+def variable(
+    value: Any, dtype: Any = None, name: str | None = None, constraint: Any = None
+) -> Any:
     """A variable with a value."""
     return tf.Variable(value, dtype=_dtype(dtype), name=name, constraint=constraint)
 
@@ -508,5 +510,3 @@ def count_params(x: Any) -> int:
 def dtype(x: Any) -> str:
     """The dtype's name."""
     return x.dtype.name
-
-

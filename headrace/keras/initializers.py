@@ -106,7 +106,8 @@ class _Random(Initializer):
             warnings.warn(
                 f"The initializer {type(self).__name__} is unseeded and being called multiple "
                 "times, which will return identical values each time (even if the initializer "
-                "is unseeded). Please update your code to provide a seed to the initializer, or "
+                "is unseeded). Please update your code to provide a seed to the "
+                "initializer, or "
                 "avoid using the same initializer instance more than once.",
                 stacklevel=4,
             )
@@ -222,7 +223,8 @@ class VarianceScaling(_Random):
             raise ValueError(f"`scale` must be positive float. Received: scale={scale}.")
         if mode not in {"fan_in", "fan_out", "fan_avg"}:
             raise ValueError(
-                f"Invalid `mode` argument: {mode}. Please use one of the {{'fan_in', 'fan_out', "
+                f"Invalid `mode` argument: {mode}. Please use one of the "
+                f"{{'fan_in', 'fan_out', "
                 "'fan_avg'}."
             )
         distribution = distribution.lower()
@@ -355,7 +357,17 @@ class Identity(Initializer):
         return {"gain": self.gain}
 
 
-TABLE.update({name: TABLE[of] for name, of in (("uniform", "RandomUniform"), ("normal", "RandomNormal"), ("one", "Ones"), ("zero", "Zeros"))})
+TABLE.update(
+    {
+        name: TABLE[of]
+        for name, of in (
+            ("uniform", "RandomUniform"),
+            ("normal", "RandomNormal"),
+            ("one", "Ones"),
+            ("zero", "Zeros"),
+        )
+    }
+)
 
 
 @export("keras.initializers.serialize")

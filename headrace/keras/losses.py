@@ -32,9 +32,7 @@ class Reduction:
     def validate(cls, key: str) -> None:
         """Raise ValueError for another word."""
         if key not in cls.all():
-            raise ValueError(
-                f'Invalid Reduction Key: {key}. Expected keys are "{cls.all()}"'
-            )
+            raise ValueError(f'Invalid Reduction Key: {key}. Expected keys are "{cls.all()}"')
 
 
 def _function(*aliases: str) -> Callable[[Any], Any]:
@@ -236,7 +234,9 @@ def _class(class_name: str, function: Callable[..., Any], doc: str) -> Any:
     return export(f"keras.losses.{class_name}")(cls)
 
 
-_ARGUMENTS = "\n\nArgs:\n    reduction: a word of `keras.losses.Reduction`.\n    name: its name.\n"
+_ARGUMENTS = (
+    "\n\nArgs:\n    reduction: a word of `keras.losses.Reduction`.\n    name: its name.\n"
+)
 MeanSquaredError = _class(
     "MeanSquaredError", mean_squared_error, "Mean of squared differences." + _ARGUMENTS
 )

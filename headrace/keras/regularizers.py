@@ -161,7 +161,13 @@ class OrthogonalRegularizer(Regularizer):
 
 
 TABLE.update(
-    L1=L1, L2=L2, L1L2=L1L2, l1=L1, l2=L2, l1_l2=L1L2, OrthogonalRegularizer=OrthogonalRegularizer
+    L1=L1,
+    L2=L2,
+    L1L2=L1L2,
+    l1=L1,
+    l2=L2,
+    l1_l2=L1L2,
+    OrthogonalRegularizer=OrthogonalRegularizer,
 )
 
 

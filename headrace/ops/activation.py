@@ -312,9 +312,7 @@ class LogSoftmax(Op):
         n, rows = logits.shape[-1:], logits.shape[:-1]
         wide = c.compute(logits.dtype)
         top = c.reduce("max", rows, wide, n, lambda i, r: logits[i + r])
-        total = c.reduce(
-            "add", rows, wide, n, lambda i, r: c.math.exp(logits[i + r] - top[i])
-        )
+        total = c.reduce("add", rows, wide, n, lambda i, r: c.math.exp(logits[i + r] - top[i]))
         return c.map(
             logits.shape,
             logits.dtype,
@@ -336,7 +334,8 @@ def _along(op, logits, axis):
         return apply(op, (logits,))
     if not -rank <= axis < rank:
         raise errors.invalid_argument(
-            f"`axis` must be in range [{-rank}, {rank}) where {rank} is the number of dimensions "
+            f"`axis` must be in range [{-rank}, {rank}) where {rank} is the number of "
+            "dimensions "
             f"in the input. Received: dim={axis}"
         )
     order = list(range(rank))
@@ -386,8 +385,10 @@ def gelu(features, approximate=False, name=None):
     """
     x = convert(features)
     if not x.dtype.is_floating:
-        raise ValueError(f"`features.dtype` must be a floating point tensor. Received:"
-                         f"features.dtype={x.dtype}")
+        raise ValueError(
+            f"`features.dtype` must be a floating point tensor. Received:"
+            f"features.dtype={x.dtype}"
+        )
     if approximate:
         inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
         return 0.5 * x * (1.0 + tanh(inner))
@@ -421,4 +422,3 @@ def log_sigmoid(x, name=None):
     array([-6.931472e-01, -3.783506e-44], dtype=float32)
     """
     return -softplus(-convert(x))
-

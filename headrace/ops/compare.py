@@ -338,9 +338,6 @@ class Where(Op):
         return np.array(found, dtype=np.int64).reshape(len(found), condition.ndim)
 
 
-
-
-
 @export("where")
 def where(condition, x=None, y=None, name=None):
     """Elements of `x` or `y` by a condition; or, with the condition alone, its true positions.

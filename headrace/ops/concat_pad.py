@@ -30,9 +30,16 @@ class ConcatV2(Op):
         S((2, 3), (2, 1), (2, 2), axis=-1),
         S((0, 3), (2, 3), axis=0),
         S((3,), axis=0),
-        Bad((2, 3), (2, 4), axis=0, match=r"ConcatOp : Dimension 1 in both shapes must be equal"),
+        Bad(
+            (2, 3), (2, 4), axis=0, match=r"ConcatOp : Dimension 1 in both shapes must be equal"
+        ),
         Bad((2, 3), (2,), axis=0, match="ConcatOp : Ranks of all input tensors should match"),
-        Bad((2,), (2,), axis=1, match=r"ConcatOp : Expected concatenating dimensions in the range"),
+        Bad(
+            (2,),
+            (2,),
+            axis=1,
+            match=r"ConcatOp : Expected concatenating dimensions in the range",
+        ),
     )
 
     def infer(*values, axis):
@@ -143,8 +150,12 @@ class Pack(Op):
         S((2, 3), (2, 3), axis=-1),
         S((), (), ()),
         S((0,), (0,), axis=1),
-        Bad((2,), (3,), match=r"Shapes of all inputs must match: values\[0\].shape = \[2\] != "
-            r"values\[1\].shape = \[3\]"),
+        Bad(
+            (2,),
+            (3,),
+            match=r"Shapes of all inputs must match: values\[0\].shape = \[2\] != "
+            r"values\[1\].shape = \[3\]",
+        ),
         Bad((2,), (2,), axis=2, match="not in"),
     )
 
@@ -169,9 +180,7 @@ class Pack(Op):
                 )
         rank = len(merged)
         if not -rank - 1 <= axis <= rank:
-            raise errors.invalid_argument(
-                f"axis = {axis} not in [{-rank - 1}, {rank + 1})"
-            )
+            raise errors.invalid_argument(f"axis = {axis} not in [{-rank - 1}, {rank + 1})")
         merged.insert(axis % (rank + 1), len(values))
         return Spec(tuple(merged), values[0].dtype)
 
@@ -201,8 +210,13 @@ class Pack(Op):
         return c.map(shape, values[0].dtype, element)
 
     def oracle(*values, axis=0):
-        return np.moveaxis(np.array([v.tolist() for v in values], dtype=values[0].dtype).reshape(
-            (len(values), *values[0].shape)), 0, axis)
+        return np.moveaxis(
+            np.array([v.tolist() for v in values], dtype=values[0].dtype).reshape(
+                (len(values), *values[0].shape)
+            ),
+            0,
+            axis,
+        )
 
 
 @export("stack")
@@ -232,9 +246,7 @@ def stack(values, axis=0, name="stack"):
     first = convert(values[0])
     rank = first.shape.rank
     if rank is not None and not -rank - 1 <= axis <= rank:
-        raise ValueError(
-            f"Argument `axis` = {axis} not in range [{-rank - 1}, {rank + 1})"
-        )
+        raise ValueError(f"Argument `axis` = {axis} not in range [{-rank - 1}, {rank + 1})")
     return apply(Pack, [first, *values[1:]], {"axis": axis})
 
 
@@ -313,7 +325,9 @@ def unstack(value, num=None, axis=0, name="unstack"):
     if num is None:
         shape = value.shape
         if shape.rank is not None and not -shape.rank <= axis < shape.rank:
-            raise ValueError(f"Argument `axis` = {axis} not in range [{-shape.rank}, {shape.rank})")
+            raise ValueError(
+                f"Argument `axis` = {axis} not in range [{-shape.rank}, {shape.rank})"
+            )
         num = shape[axis] if shape.rank is not None else None
         if num is None:
             raise ValueError(f"Cannot infer argument `num` from shape {shape}")
@@ -333,7 +347,9 @@ class SplitV(Op):
         S(4, 3, size_splits=(1, 0, 2), axis=-1),
         S(4, size_splits=(1, -1), axis=0),
         Bad(4, size_splits=(1, 2), axis=0, match="Determined shape must either match"),
-        Bad(4, size_splits=(1, 3), axis=1, match=r"-input rank\(-1\) <= split_dim < input rank"),
+        Bad(
+            4, size_splits=(1, 3), axis=1, match=r"-input rank\(-1\) <= split_dim < input rank"
+        ),
     )
 
     def infer(value, size_splits, axis):
@@ -448,7 +464,12 @@ class PadV2(Op):
         S((0,), (), paddings=((1, 1),)),
         S((), (), paddings=()),
         Bad((2,), (), paddings=((1, -1),), match="Paddings must be non-negative: 1 -1"),
-        Bad((2, 3), (), paddings=((1, 1),), match="The first dimension of paddings must be the rank"),
+        Bad(
+            (2, 3),
+            (),
+            paddings=((1, 1),),
+            match="The first dimension of paddings must be the rank",
+        ),
     )
 
     def infer(input, constant_values, paddings):
@@ -517,7 +538,12 @@ class MirrorPad(Op):
     samples = (
         S(3, 4, paddings=((1, 2), (3, 0)), mode="REFLECT"),
         S(3, 4, paddings=((3, 2), (1, 4)), mode="SYMMETRIC"),
-        Bad(3, paddings=((3, 0),), mode="REFLECT", match="paddings must be less than the dimension"),
+        Bad(
+            3,
+            paddings=((3, 0),),
+            mode="REFLECT",
+            match="paddings must be less than the dimension",
+        ),
     )
 
     def infer(input, paddings, mode="REFLECT"):
@@ -612,4 +638,3 @@ def pad(tensor, paddings, mode="CONSTANT", constant_values=0, name=None):
         'Value of argument `mode` expected to be one of "CONSTANT", "REFLECT", or "SYMMETRIC". '
         f"Received `mode` = {mode}"
     )
-

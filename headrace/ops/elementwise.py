@@ -428,7 +428,11 @@ sign = unary(
     keep=(),
     scalar=lambda b, x: b.math.sign(x),
     oracle=lambda x: x if x != x else (x / abs(x) if x else x * 0),
-    samples=(S(3, 4, grad=False), S(0), S(values=[0.0, inf, -inf, nan], dtype=("float32",), grad=False)),
+    samples=(
+        S(3, 4, grad=False),
+        S(0),
+        S(values=[0.0, inf, -inf, nan], dtype=("float32",), grad=False),
+    ),
 )
 
 floor = unary(
@@ -466,7 +470,7 @@ round_half_even = unary(
     example="tf.round([0.5, 1.5, 2.6]).numpy() -> array([0., 2., 3.], dtype=float32)",
     dtypes=FLOATS | SIGNED,
     kernel=np.rint,
-    kernels={dtype: np.positive for dtype in SIGNED},
+    kernels=dict.fromkeys(SIGNED, np.positive),
     no_grad="piecewise constant",
     scalar=lambda b, x: b.math.rint(x),
     oracle=lambda x: x if not math.isfinite(x) else type(x)(round(x)),

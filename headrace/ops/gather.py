@@ -46,10 +46,23 @@ class GatherV2(Op):
     samples = (
         S((3, 4), (2,), dtype=(None, "int32"), low=(-2, 0), high=(2, 3), axis=0),
         S((3, 4), (2, 2), dtype=(None, "int64"), low=(-2, 0), high=(2, 4), axis=1),
-        S((2, 3, 4), (2, 5), dtype=(None, "int32"), low=(-2, 0), high=(2, 3), axis=1, batch_dims=1),
+        S(
+            (2, 3, 4),
+            (2, 5),
+            dtype=(None, "int32"),
+            low=(-2, 0),
+            high=(2, 3),
+            axis=1,
+            batch_dims=1,
+        ),
         S((3,), (), dtype=(None, "int32"), low=(-2, 0), high=(2, 3), axis=0),
         S((3, 2), (0,), dtype=(None, "int32"), axis=0),
-        Bad(values=([1.0, 2.0, 3.0], [0, 7]), dtype=("float32", "int32"), axis=0, match=_BAD_INDEX),
+        Bad(
+            values=([1.0, 2.0, 3.0], [0, 7]),
+            dtype=("float32", "int32"),
+            axis=0,
+            match=_BAD_INDEX,
+        ),
         Bad((3,), (2,), dtype=(None, "int32"), axis=1, match="Expected axis in the range|axis"),
     )
 
@@ -80,7 +93,9 @@ class GatherV2(Op):
         middle = indices.shape[batch_dims:]
         shape = (*params.shape[:axis], *middle, *params.shape[axis + 1 :])
         holes = ",".join("{}" for _ in indices.shape)
-        text = (f"indices[{holes}]" if indices.shape else "indices") + f" = {{}} is not in [0, {size})"
+        text = (
+            f"indices[{holes}]" if indices.shape else "indices"
+        ) + f" = {{}} is not in [0, {size})"
 
         def element(*i):
             at = i[:batch_dims] + i[axis : axis + len(middle)]
@@ -157,8 +172,16 @@ class GatherGrad(Op):
     keep = ("indices",)
     samples = (
         S((3, 2), (2,), dtype=(None, "int32"), low=(-2, 0), high=(2, 4), shape=(3, 4), axis=1),
-        S((2, 5, 4), (2, 5), dtype=(None, "int32"), low=(-2, 0), high=(2, 3), shape=(2, 3, 4),
-          axis=1, batch_dims=1),
+        S(
+            (2, 5, 4),
+            (2, 5),
+            dtype=(None, "int32"),
+            low=(-2, 0),
+            high=(2, 3),
+            shape=(2, 3, 4),
+            axis=1,
+            batch_dims=1,
+        ),
     )
 
     def infer(dy, indices, shape, axis, batch_dims=0):
@@ -242,9 +265,17 @@ class GatherNd(Op):
         S((3, 4), (2, 2), dtype=(None, "int32"), low=(-2, 0), high=(2, 3)),
         S((3, 4), (2, 1), dtype=(None, "int64"), low=(-2, 0), high=(2, 3)),
         S((3, 4), (2, 0), dtype=(None, "int32")),
-        Bad(values=([[1.0], [2.0]], [[0, 5]]), dtype=("float32", "int32"),
-            match=r"indices\[0\] = \[0, 5\] does not index into param shape \[2,1\]"),
-        Bad((3,), (2, 2), dtype=(None, "int32"), match="index innermost dimension length must be"),
+        Bad(
+            values=([[1.0], [2.0]], [[0, 5]]),
+            dtype=("float32", "int32"),
+            match=r"indices\[0\] = \[0, 5\] does not index into param shape \[2,1\]",
+        ),
+        Bad(
+            (3,),
+            (2, 2),
+            dtype=(None, "int32"),
+            match="index innermost dimension length must be",
+        ),
     )
 
     def infer(params, indices):
@@ -331,7 +362,9 @@ def gather_nd(params, indices, batch_dims=0, name=None, bad_indices_policy=""):
     if static(batch_dims) != 0:
         raise errors.unimplemented("tf.gather_nd with batch_dims is not supported")
     if bad_indices_policy not in ("", "ERROR", "DEFAULT"):
-        raise errors.unimplemented(f"bad_indices_policy {bad_indices_policy!r} is not supported")
+        raise errors.unimplemented(
+            f"bad_indices_policy {bad_indices_policy!r} is not supported"
+        )
     return apply(GatherNd, (params, indices))
 
 
@@ -347,8 +380,12 @@ class ScatterNd(Op):
     samples = (
         S((2, 1), (2, 4), dtype=("int32", None), low=(0, -2), high=(3, 2), shape=(3, 4)),
         S((2, 2), (2,), dtype=("int32", None), low=(0, -2), high=(3, 2), shape=(3, 4)),
-        Bad(values=([[5]], [1.0]), dtype=("int32", "float32"), shape=(3,),
-            match=r"indices\[0\] = \[5\] does not index into shape \[3\]"),
+        Bad(
+            values=([[5]], [1.0]),
+            dtype=("int32", "float32"),
+            shape=(3,),
+            match=r"indices\[0\] = \[5\] does not index into shape \[3\]",
+        ),
     )
 
     def infer(indices, updates, shape):
@@ -359,7 +396,8 @@ class ScatterNd(Op):
         wanted = (*indices.shape[:-1], *shape[depth:])
         if updates.shape != wanted:
             raise errors.invalid_argument(
-                f"Dimensions [0,{indices.ndim - 1}) of indices[shape={brackets(indices.shape)}] "
+                f"Dimensions [0,{indices.ndim - 1}) of "
+                f"indices[shape={brackets(indices.shape)}] "
                 f"and dimensions [{depth},{len(shape)}) of the output[shape={brackets(shape)}] "
                 f"must match updates[shape={brackets(updates.shape)}]"
             )
@@ -421,8 +459,12 @@ class UnsortedSegmentSum(Op):
         S((4, 2), (4,), dtype=(None, "int32"), low=(-2, 0), high=(2, 3), num_segments=3),
         S(values=([1.0, 2.0], [-1, 0]), dtype=("float32", "int32"), num_segments=1),
         S((0, 2), (0,), dtype=(None, "int32"), num_segments=2),
-        Bad(values=([1.0], [3]), dtype=("float32", "int32"), num_segments=2,
-            match=r"segment_ids\[0\] = 3 is out of range \[0, 2\)"),
+        Bad(
+            values=([1.0], [3]),
+            dtype=("float32", "int32"),
+            num_segments=2,
+            match=r"segment_ids\[0\] = 3 is out of range \[0, 2\)",
+        ),
     )
 
     def infer(data, segment_ids, num_segments):
@@ -446,7 +488,8 @@ class UnsortedSegmentSum(Op):
         if bad.any():
             first = tuple(np.argwhere(bad)[0])
             raise errors.invalid_argument(
-                f"segment_ids[{','.join(map(str, first))}] = {segment_ids[first]} is out of range "
+                f"segment_ids[{','.join(map(str, first))}] = {segment_ids[first]} is out "
+                "of range "
                 f"[0, {num_segments})"
             )
         result = np.zeros((num_segments, *data.shape[segment_ids.ndim :]), data.dtype)
@@ -468,7 +511,10 @@ class UnsortedSegmentSum(Op):
 
         start = c.fill((num_segments, *data.shape[rank:]), data.dtype, 0)
         return c.scatter(
-            "add", start, data.shape, place,
+            "add",
+            start,
+            data.shape,
+            place,
             when=lambda *i: c.cast(segment_ids[i[:rank]], int64) >= 0,
         )
 
@@ -504,11 +550,12 @@ def unsorted_segment_sum(data, segment_ids, num_segments, name=None):
     >>> tf.math.unsorted_segment_sum([1., 2., 4.], [0, 1, 0], 2).numpy()
     array([5., 2.], dtype=float32)
     """
-    return apply(UnsortedSegmentSum, (data, segment_ids), {"num_segments": static(num_segments)})
+    return apply(
+        UnsortedSegmentSum, (data, segment_ids), {"num_segments": static(num_segments)}
+    )
 
 
 def densify(slices):
     """`tf.IndexedSlices` as a tensor."""
     shape = static(slices.dense_shape)
     return unsorted_segment_sum(slices.values, slices.indices, shape[0])
-

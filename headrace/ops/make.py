@@ -100,7 +100,8 @@ def binary(
             f"x: {kinds(dtypes)} tensor, any shape.",
             "y: tensor of x's dtype whose shape broadcasts with x's.",
         ),
-        f"{'bool ' if out else ''}tensor of the broadcast shape{'' if out else ' and dtype of x'}.",
+        f"{'bool ' if out else ''}tensor of the broadcast "
+        f"shape{'' if out else ' and dtype of x'}.",
         name,
         example,
         "InvalidArgumentError: the dtypes differ, or the shapes do not broadcast.",
@@ -141,7 +142,12 @@ def document(
     return "\n".join(lines)
 
 
-_KINDS = ((FLOATS, "float"), (INTS, "integer"), (SIGNED, "signed integer"), (COMPLEX, "complex"))
+_KINDS = (
+    (FLOATS, "float"),
+    (INTS, "integer"),
+    (SIGNED, "signed integer"),
+    (COMPLEX, "complex"),
+)
 
 
 def kinds(dtypes: frozenset[DType]) -> str:

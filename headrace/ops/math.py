@@ -92,7 +92,8 @@ def add_n(inputs, name=None):
     """
     if not isinstance(inputs, (list, tuple)) or not inputs:
         raise ValueError(
-            "Inputs must be an iterable of at least one Tensor/IndexedSlices with the same dtype "
+            "Inputs must be an iterable of at least one Tensor/IndexedSlices with the "
+            "same dtype "
             f"and shape. Received: {inputs}"
         )
     parts = [convert(x) if isinstance(x, IndexedSlices) else x for x in inputs]
@@ -141,7 +142,8 @@ def clip_by_value(t, clip_value_min, clip_value_max, name=None):
     result = maximum(minimum(t, high), low)
     if not result.shape.is_compatible_with(t.shape):
         raise errors.invalid_argument(
-            f"Incompatible shapes: {brackets(result.shape)} vs. {brackets(t.shape)}", "ClipByValue"
+            f"Incompatible shapes: {brackets(result.shape)} vs. {brackets(t.shape)}",
+            "ClipByValue",
         )
     return result
 
@@ -309,7 +311,9 @@ def tensordot(a, b, axes, name=None):
     free_b = [i for i in range(b.ndim) if i not in right]
     sa, sb = shape_of(a), shape_of(b)
     inner = int(np.prod([sa[i] for i in left]))
-    rows = reshape(transpose(a, (*free_a, *left)), (int(np.prod([sa[i] for i in free_a])), inner))
+    rows = reshape(
+        transpose(a, (*free_a, *left)), (int(np.prod([sa[i] for i in free_a])), inner)
+    )
     columns = reshape(
         transpose(b, (*right, *free_b)), (inner, int(np.prod([sb[i] for i in free_b])))
     )
@@ -331,7 +335,6 @@ def _paired(a, b, axes):
     left, right = ((x,) if x.__class__ is int else x for x in axes)
     if len(left) != len(right):
         raise ValueError(
-            "Different number of contraction axes `a` and `b`, "
-            f"{len(left)} != {len(right)}."
+            f"Different number of contraction axes `a` and `b`, {len(left)} != {len(right)}."
         )
     return tuple(i % a.ndim for i in left), tuple(i % b.ndim for i in right)

@@ -31,7 +31,9 @@ def _no_matrix(a, b):
     """The error for an operand of rank 0 or 1."""
     which, ndim = (0, a.ndim) if a.ndim < 2 else (1, b.ndim)
     if max(a.ndim, b.ndim) > 2:
-        return errors.invalid_argument(f"In[{which}] ndims must be >= 2: {ndim}", "BatchMatMulV2")
+        return errors.invalid_argument(
+            f"In[{which}] ndims must be >= 2: {ndim}", "BatchMatMulV2"
+        )
     return errors.invalid_argument(f"In[{which}] ndims must be >= 2", "MatMul")
 
 
@@ -57,7 +59,11 @@ class MatMul(Op):
         S((4, 3), (5, 4), transpose_a=True, transpose_b=True),
         S((0, 4), (4, 5)),
         S((3, 0), (0, 5)),
-        Bad((3, 4), (5, 6), match=r"Matrix size-incompatible: In\[0\]: \[3,4\], In\[1\]: \[5,6\]"),
+        Bad(
+            (3, 4),
+            (5, 6),
+            match=r"Matrix size-incompatible: In\[0\]: \[3,4\], In\[1\]: \[5,6\]",
+        ),
     )
 
     def infer(a, b, transpose_a=False, transpose_b=False):
@@ -227,12 +233,14 @@ def matmul(
     """
     if transpose_a and adjoint_a:
         raise ValueError(
-            "Only one of `transpose_a` and `adjoint_a` can be True. Received `transpose_a`=True, "
+            "Only one of `transpose_a` and `adjoint_a` can be True. Received "
+            "`transpose_a`=True, "
             "`adjoint_a`=True."
         )
     if transpose_b and adjoint_b:
         raise ValueError(
-            "Only one of `transpose_b` and `adjoint_b` can be True. Received `transpose_b`=True, "
+            "Only one of `transpose_b` and `adjoint_b` can be True. Received "
+            "`transpose_b`=True, "
             "`adjoint_b`=True."
         )
     if a.__class__ is not EagerTensor:

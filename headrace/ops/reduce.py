@@ -424,7 +424,9 @@ def reduce_variance(input_tensor, axis=None, keepdims=False, name=None):
     """
     x = convert(input_tensor)
     if not _fractional(x.dtype):
-        raise TypeError(f"Input must be either real or complex. Received integer type {x.dtype}.")
+        raise TypeError(
+            f"Input must be either real or complex. Received integer type {x.dtype}."
+        )
     distance = squared_difference(x, reduce_mean(x, axis, keepdims=True))
     if x.dtype.is_complex:
         distance = cast(distance, x.dtype.real_dtype)

@@ -33,8 +33,12 @@ class Reshape(Op):
         S(1, shape=()),
         S(0, 3, shape=(3, 0)),
         S(0, 3, shape=(-1, 3)),
-        Bad(3, 4, shape=(5, 2), match="Input to reshape is a tensor with 12 values, but the "
-            "requested shape has 10"),
+        Bad(
+            3,
+            4,
+            shape=(5, 2),
+            match="Input to reshape is a tensor with 12 values, but the requested shape has 10",
+        ),
         Bad(3, 4, shape=(5, -1), match="requested shape requires a multiple of 5"),
         Bad(3, 4, shape=(-1, -1), match="Only one input size may be -1"),
     )
@@ -91,7 +95,8 @@ def resolved(old, shape):
         return tuple(0 if dim == -1 else dim for dim in shape)
     if count % known:
         raise errors.invalid_argument(
-            f"Input to reshape is a tensor with {count} values, but the requested shape requires "
+            f"Input to reshape is a tensor with {count} values, but the requested shape "
+            "requires "
             f"a multiple of {known}"
         )
     return tuple(count // known if dim == -1 else dim for dim in shape)
@@ -132,8 +137,12 @@ class Transpose(Op):
         S(2, 3, 4, perm=(2, 0, 1)),
         S(perm=()),
         S(0, 3, perm=(1, 0)),
-        Bad(3, 4, perm=(0,), match="transpose expects a vector of size 2. But input.1. is a "
-            "vector of size 1"),
+        Bad(
+            3,
+            4,
+            perm=(0,),
+            match="transpose expects a vector of size 2. But input.1. is a vector of size 1",
+        ),
         Bad(3, 4, perm=(0, 0), match="1 is missing from"),
         Bad(3, 4, perm=(0, 2), match="2 is out of range"),
     )
@@ -176,7 +185,9 @@ def _check_permutation(perm, rank):
             raise errors.invalid_argument(f"{p} is out of range [0 .. {rank})")
     for i in range(rank):
         if i not in perm:
-            raise errors.invalid_argument(f"{i} is missing from {{{','.join(map(str, perm))}}}.")
+            raise errors.invalid_argument(
+                f"{i} is missing from {{{','.join(map(str, perm))}}}."
+            )
 
 
 @export("transpose", "linalg.transpose")
@@ -362,8 +373,12 @@ class Squeeze(Op):
         S(1, 3, 1, squeeze_dims=(0,)),
         S(1, 3, 1, squeeze_dims=(-1,)),
         S(1, 0),
-        Bad(3, 1, squeeze_dims=(0,), match="Can not squeeze dim.0., expected a dimension of 1, "
-            "got 3"),
+        Bad(
+            3,
+            1,
+            squeeze_dims=(0,),
+            match="Can not squeeze dim.0., expected a dimension of 1, got 3",
+        ),
         Bad(1, squeeze_dims=(2,), match=r"Tried to squeeze dim index 2 for tensor with 1"),
     )
 
@@ -434,7 +449,9 @@ class Tile(Op):
         S(2, multiples=(3,)),
         S(multiples=()),
         S(2, multiples=(0,)),
-        Bad(2, 3, multiples=(1,), match="Expected multiples argument to be a vector of length 2"),
+        Bad(
+            2, 3, multiples=(1,), match="Expected multiples argument to be a vector of length 2"
+        ),
         Bad(2, multiples=(-1,), match="Expected multiples"),
     )
 
@@ -451,7 +468,9 @@ class Tile(Op):
             if m is not None and m < 0:
                 raise errors.invalid_argument(f"Expected multiples[{i}] >= 0, but got {m}")
         sizes = zip(shape, multiples, strict=True)
-        return Spec(tuple(None if None in pair else pair[0] * pair[1] for pair in sizes), input.dtype)
+        return Spec(
+            tuple(None if None in pair else pair[0] * pair[1] for pair in sizes), input.dtype
+        )
 
     def kernel(input, multiples):
         if len(multiples) != input.ndim:
@@ -538,7 +557,9 @@ class ReverseV2(Op):
         result = np.empty_like(tensor)
         axes = {a % tensor.ndim for a in axis}
         for index in np.ndindex(*tensor.shape):
-            other = tuple(tensor.shape[d] - 1 - k if d in axes else k for d, k in enumerate(index))
+            other = tuple(
+                tensor.shape[d] - 1 - k if d in axes else k for d, k in enumerate(index)
+            )
             result[other] = tensor[index]
         return result
 
@@ -622,6 +643,3 @@ def invert_permutation(x, name=None):
 def reversed_axes(a):
     """The axes of a tensor of unknown rank, last first."""
     return hooks.range_of_rank(a)
-
-
-

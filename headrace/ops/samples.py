@@ -10,8 +10,9 @@ class S:
     """One sample of an op: shapes or values of its operands, and its attributes.
 
     `S(3, 4)` is one operand of shape `[3, 4]`, `S()` a scalar, `S(0)` an empty vector;
-    `S((3, 4), (4,))` are two operands. `values=` gives numbers instead of shapes: a list for one
-    operand, a tuple of lists for several. Every other keyword is an attribute or a static input.
+    `S((3, 4), (4,))` are two operands. `values=` gives numbers instead of shapes: a list for
+    one operand, a tuple of lists for several. Every other keyword is an attribute or a static
+    input.
 
     Args:
         values: the operands' values, instead of shapes.

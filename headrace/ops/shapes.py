@@ -206,8 +206,10 @@ class BroadcastTo(Op):
         return c.map(shape, input.dtype, element)
 
     def oracle(input, shape):
-        return input + np.zeros(shape) if input.dtype.kind in "fc" else input | np.zeros(
-            shape, dtype=input.dtype
+        return (
+            input + np.zeros(shape)
+            if input.dtype.kind in "fc"
+            else input | np.zeros(shape, dtype=input.dtype)
         )
 
 
@@ -236,7 +238,12 @@ class SumToShape(Op):
     inputs = ("input", "shape")
     static = ("shape",)
     dtypes = NUMERIC
-    samples = (S(3, 4, shape=(3, 1)), S(2, 3, shape=(3,)), S(2, 3, shape=()), S(0, 3, shape=(3,)))
+    samples = (
+        S(3, 4, shape=(3, 1)),
+        S(2, 3, shape=(3,)),
+        S(2, 3, shape=()),
+        S(0, 3, shape=(3,)),
+    )
 
     def infer(input, shape):
         return Spec(shape, input.dtype)
@@ -254,8 +261,7 @@ class SumToShape(Op):
     def lower(c, input, shape):
         lead = input.rank - len(shape)
         summed = [
-            i for i in range(input.rank)
-            if i < lead or (shape[i - lead] == 1 != input.shape[i])
+            i for i in range(input.rank) if i < lead or (shape[i - lead] == 1 != input.shape[i])
         ]
         extents = tuple(input.shape[i] for i in summed)
 

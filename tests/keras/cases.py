@@ -1,7 +1,7 @@
 """What is compared with TensorFlow's Keras: each case is a function of `(tf, keras)`.
 
-`tools/goldens_keras.py` runs them under TensorFlow and stores the answers; `test_goldens.py` runs
-them under Headrace.
+`tools/goldens_keras.py` runs them under TensorFlow and stores the answers; `test_goldens.py`
+runs them under Headrace.
 """
 
 import numpy as np
@@ -41,7 +41,8 @@ INITIALIZERS = {
 }
 
 ACTIVATIONS = (
-    "linear relu elu selu gelu sigmoid hard_sigmoid tanh exponential softplus softsign swish mish "
+    "linear relu elu selu gelu sigmoid hard_sigmoid tanh exponential softplus softsign "
+    "swish mish "
     "softmax"
 ).split()
 LOSSES = (

@@ -1,4 +1,4 @@
-"""Keras' numbers: optimizers' paths, initial weights, losses, metrics, as TensorFlow has them."""
+"""Keras' numbers: optimizers' paths, initial weights, losses and metrics of TensorFlow."""
 
 import json
 from pathlib import Path

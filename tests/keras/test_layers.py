@@ -50,7 +50,10 @@ class TestEveryLayer:
     def test_output_shape(self, make):
         layer = make()
         result = layer(X)
-        assert layer.compute_output_shape(tf.TensorShape([None, 4])) == [None, *result.shape[1:]]
+        assert layer.compute_output_shape(tf.TensorShape([None, 4])) == [
+            None,
+            *result.shape[1:],
+        ]
         assert layer.output_shape == tuple(result.shape)
 
     def test_gradients_reach_all_weights(self, make):
@@ -222,14 +225,22 @@ def test_dense_on_more_dimensions():
     ("make", "error", "text"),
     [
         (lambda: keras.layers.Dense(-1), ValueError, "expected a positive integer"),
-        (lambda: keras.layers.Dense(3)(np.ones(3)), ValueError, "expected min_ndim=2, found ndim=1"),
+        (
+            lambda: keras.layers.Dense(3)(np.ones(3)),
+            ValueError,
+            "expected min_ndim=2, found ndim=1",
+        ),
         (lambda: keras.layers.Dropout(1.5), ValueError, "between 0 and 1"),
         (lambda: keras.Sequential([1]), TypeError, "must be an instance of class Layer"),
         (lambda: keras.activations.get("foo"), ValueError, "Unknown activation function 'foo'"),
         (lambda: keras.initializers.get("foo"), ValueError, "Unknown initializer: 'foo'"),
         (lambda: keras.losses.get("foo"), ValueError, "Unknown loss function: 'foo'"),
         (lambda: keras.regularizers.l2("x"), ValueError, "Invalid Regularization Factor"),
-        (lambda: keras.Sequential([keras.layers.Dense(1)]).summary(), ValueError, "not yet been built"),
+        (
+            lambda: keras.Sequential([keras.layers.Dense(1)]).summary(),
+            ValueError,
+            "not yet been built",
+        ),
     ],
 )
 def test_refused(make, error, text):

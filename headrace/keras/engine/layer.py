@@ -1,25 +1,27 @@
 """`Layer`: weights, and what is computed with them.
 
-A layer makes its weights when it first sees an input (`build`), computes in `call`, and is called
-through `__call__`, which brings the input to the layer's dtype, passes the training mode on and
-keeps losses in order. Read `engine/tracking.py` before.
+A layer makes its weights when it first sees an input (`build`), computes in `call`, and is
+called through `__call__`, which brings the input to the layer's dtype, passes the training mode
+on and keeps losses in order. Read `engine/tracking.py` and `engine/weights.py` before.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import headrace as tf
 from headrace.base.export import export
-from headrace.keras import backend, constraints, initializers, regularizers
+from headrace.keras import backend, regularizers
 from headrace.keras.engine import input_spec as specs
 from headrace.keras.engine.call_context import context
-from headrace.keras.engine.tracking import Tracked, structure
+from headrace.keras.engine.call_errors import explained
+from headrace.keras.engine.tracking import structure
+from headrace.keras.engine.weights import Weighted, distinct
 
 _MISSING = object()
 _ALLOWED = frozenset(
@@ -36,7 +38,7 @@ def snake_case(name: str) -> str:
 
 
 @export("keras.layers.Layer", "keras.__internal__.Layer")
-class Layer(Tracked):
+class Layer(Weighted):
     """Base of all layers.
 
     Subclasses make weights in `build(input_shape)` with `add_weight`, compute in
@@ -70,7 +72,7 @@ class Layer(Tracked):
                 raise TypeError("Keyword argument not understood:", key)
         if not isinstance(trainable, (bool, np.bool_)):
             raise TypeError(
-                "Expected `trainable` argument to be a boolean, but got: " f"{trainable}"
+                f"Expected `trainable` argument to be a boolean, but got: {trainable}"
             )
         self._name = name or backend.unique_name(snake_case(type(self).__name__))
         self._trainable = bool(trainable)
@@ -146,171 +148,6 @@ class Layer(Tracked):
     def activity_regularizer(self, regularizer: Any) -> None:
         self._activity_regularizer = regularizer
 
-    # Weights
-
-    def add_weight(
-        self,
-        name: str | None = None,
-        shape: Any = None,
-        dtype: Any = None,
-        initializer: Any = None,
-        regularizer: Any = None,
-        trainable: bool | None = None,
-        constraint: Any = None,
-        use_resource: bool | None = None,
-        synchronization: Any = tf.VariableSynchronization.AUTO,
-        aggregation: Any = tf.VariableAggregation.NONE,
-        **kwargs: Any,
-    ) -> Any:
-        """A new variable of this layer.
-
-        Args:
-            name: its name within the layer.
-            shape: its shape (default: scalar).
-            dtype: its dtype (default: the layer's).
-            initializer: what `keras.initializers.get` takes (default: glorot_uniform for
-                floats, zeros for others).
-            regularizer: what `keras.regularizers.get` takes.
-            trainable: whether it is trained (default True).
-            constraint: what `keras.constraints.get` takes.
-            use_resource: accepted; variables are always resources.
-            synchronization, aggregation: for copies on several devices.
-        Raises:
-            TypeError: another argument. ValueError: no initializer for the dtype.
-        """
-        unknown = set(kwargs) - {"collections", "experimental_autocast", "caching_device"} - {
-            "getter", "layout", "experimental_enable_variable_lifting"
-        }
-        if unknown:
-            raise TypeError("Unknown keyword argument:", unknown.pop())
-        wanted = self._dtype if dtype is None else tf.as_dtype(dtype)
-        dims = () if shape is None else tuple(tf.TensorShape(shape))
-        make = initializers.get(initializer) or _default_initializer(name, wanted)
-        on_read = synchronization is tf.VariableSynchronization.ON_READ
-        if trainable and on_read:
-            raise ValueError(
-                "Synchronization value can be set to VariableSynchronization.ON_READ only for "
-                "non-trainable variables."
-            )
-        value = make(dims, dtype=wanted) if callable(make) else make
-        variable = tf.Variable(
-            value,
-            trainable=(not on_read) if trainable is None else trainable,
-            name=_scoped(name or "Variable"),
-            dtype=wanted,
-            constraint=constraints.get(constraint),
-            synchronization=synchronization,
-            aggregation=aggregation,
-        )
-        self._weights.append(variable)
-        structure.version += 1
-        penalty = regularizers.get(regularizer)
-        if penalty is not None:
-            self._regularized.append((variable, penalty))
-        return variable
-
-    def _own_weights(self) -> list[Any]:
-        known = {id(v) for v in self._weights}
-        others = [v for v in self._held() if isinstance(v, tf.Variable) and id(v) not in known]
-        return self._weights + others if others else self._weights
-
-    def _sublayers(self) -> list[Any]:
-        return [item for item in self._held() if isinstance(item, Layer)]
-
-    def _flatten_layers(self) -> Iterator[Any]:
-        """This layer, then all below it, depth first."""
-        yield self
-        for layer in self._sublayers():
-            yield from layer._flatten_layers()
-
-    @property
-    def trainable_weights(self) -> list[Any]:
-        """The variables that are trained, its own first."""
-        return self._keep("trainable", self._find_trainable).copy()
-
-    def _find_trainable(self) -> list[Any]:
-        if not self._trainable:
-            return []
-        found = [v for v in self._own_weights() if v.trainable]
-        for layer in self._sublayers():
-            found.extend(layer.trainable_weights)
-        return _distinct(found)
-
-    @property
-    def non_trainable_weights(self) -> list[Any]:
-        """The variables that are not trained."""
-        own = self._own_weights()
-        if self._trainable:
-            found = [v for v in own if not v.trainable]
-            for layer in self._sublayers():
-                found.extend(layer.non_trainable_weights)
-        else:
-            found = sorted(own, key=lambda v: not v.trainable)
-            for layer in self._sublayers():
-                found.extend(layer.weights)
-        return _distinct(found)
-
-    @property
-    def weights(self) -> list[Any]:
-        """All variables, the trained ones first."""
-        return _distinct(self.trainable_weights + self.non_trainable_weights)
-
-    @property
-    def trainable_variables(self) -> list[Any]:
-        """The variables that are trained."""
-        return self.trainable_weights
-
-    @property
-    def non_trainable_variables(self) -> list[Any]:
-        """The variables that are not trained."""
-        return self.non_trainable_weights
-
-    @property
-    def variables(self) -> list[Any]:
-        """All variables."""
-        return self.weights
-
-    def get_weights(self) -> list[np.ndarray]:
-        """The values of all weights as arrays."""
-        return [np.asarray(v.numpy()) for v in self.weights]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Give all weights values.
-
-        Args:
-            weights: arrays in the order of `weights`.
-        Raises:
-            ValueError: not as many, or another shape; nothing is changed.
-        """
-        variables = self.weights
-        if len(weights) != len(variables):
-            raise ValueError(
-                f'You called `set_weights(weights)` on layer "{self.name}" with a weight list of '
-                f"length {len(weights)}, but the layer was expecting {len(variables)} weights. "
-                f"Provided weights: {str(weights)[:50]}..."
-            )
-        for variable, value in zip(variables, weights, strict=True):
-            if not variable.shape.is_compatible_with(np.shape(value)):
-                raise ValueError(
-                    f"Layer {self.name} weight shape {variable.shape} is not compatible with "
-                    f"provided weight shape {np.shape(value)}."
-                )
-        for variable, value in zip(variables, weights, strict=True):
-            variable.assign(tf.cast(value, variable.dtype))
-
-    def count_params(self) -> int:
-        """The number of numbers in its weights.
-
-        Raises:
-            ValueError: it has not been built.
-        """
-        if not self.built:
-            raise ValueError(
-                f"You tried to call `count_params` on layer {self.name}, but the layer isn't "
-                f"built. You can build it manually via: `{self.name}.build(batch_input_shape)`."
-            )
-        return sum(int(np.prod(v.shape.as_list())) for v in self.weights)
-
     # Losses and metrics
 
     def add_loss(self, losses: Any, **kwargs: Any) -> None:
@@ -361,8 +198,10 @@ class Layer(Tracked):
         if source is not None:
             return
         if name is None:
-            raise ValueError("Please provide a name for your metric like "
-                             "`self.add_metric(tf.reduce_sum(inputs), name='mean_activation')`")
+            raise ValueError(
+                "Please provide a name for your metric like "
+                "`self.add_metric(tf.reduce_sum(inputs), name='mean_activation')`"
+            )
         found = next((m for m in self._metrics if m.name == name), None)
         if found is None:
             found = _mean_metric(name, self._dtype)
@@ -377,7 +216,7 @@ class Layer(Tracked):
             found.extend(layer._metrics)
             if layer is not self and _is_metric(layer):
                 found.append(layer)
-        return _distinct(found)
+        return distinct(found)
 
     # Being called
 
@@ -438,7 +277,7 @@ class Layer(Tracked):
         try:
             return self.call(inputs, *args, **kwargs)
         except Exception as error:
-            raise _explained(error, self, inputs, kwargs) from error.__cause__
+            raise explained(error, self, inputs, kwargs) from error.__cause__
 
     def _begin_losses(self) -> None:
         for layer in self._lossy:
@@ -513,7 +352,7 @@ class Layer(Tracked):
     def _shape_of(self, which: int, word: str) -> Any:
         if self._shapes is None:
             raise AttributeError(
-                f"The layer \"{self.name}\" has never been called and thus has no defined "
+                f'The layer "{self.name}" has never been called and thus has no defined '
                 f"{word} shape."
             )
         return self._shapes[which]
@@ -526,6 +365,7 @@ class Layer(Tracked):
         Raises:
             NotImplementedError: unknown dimensions besides the first.
         """
+
         def zeros(shape: Any) -> Any:
             dims = tuple(tf.TensorShape(shape))
             if None in dims[1:]:
@@ -534,8 +374,10 @@ class Layer(Tracked):
                 )
             return tf.zeros([1 if dim is None else dim for dim in dims], self._dtype)
 
-        single = not isinstance(input_shape, (list, tuple)) or not input_shape or not isinstance(
-            input_shape[0], (list, tuple, tf.TensorShape)
+        single = (
+            not isinstance(input_shape, (list, tuple))
+            or not input_shape
+            or not isinstance(input_shape[0], (list, tuple, tf.TensorShape))
         )
         shapes = [input_shape] if single else list(input_shape)
         trial = [zeros(shape) for shape in shapes]
@@ -609,25 +451,6 @@ def _call_names(call: Any) -> tuple[str, ...]:
     return names[1:]
 
 
-def _scoped(name: str) -> str:
-    return f"{context.scope}/{name}" if context.scope else name
-
-
-def _default_initializer(name: str | None, dtype: Any) -> Any:
-    if dtype.is_floating:
-        return initializers.get("glorot_uniform")
-    if dtype.is_integer or dtype.is_bool:
-        return initializers.get("zeros")
-    raise ValueError(
-        f"An initializer for variable {name} of type {dtype} is required for layer."
-    )
-
-
-def _distinct(items: list[Any]) -> list[Any]:
-    seen: set[int] = set()
-    return [x for x in items if not (id(x) in seen or seen.add(id(x)))]  # type: ignore[func-returns-value]
-
-
 def _numbers(structure: Any) -> bool:
     """Whether a list holds Python numbers: then it is a tensor, not several."""
     while isinstance(structure, (list, tuple)) and structure:
@@ -645,36 +468,3 @@ _MEAN: list[Any] = []
 def _mean_metric(name: str, dtype: Any) -> Any:
     """A `keras.metrics.Mean`; the metrics stand above this module and enter it here."""
     return _MEAN[0](name=name, dtype=dtype)
-
-
-def _explained(error: Exception, layer: Layer, inputs: Any, kwargs: dict[str, Any]) -> Exception:
-    """The error with the layer and its arguments in its text, once."""
-    if getattr(error, "_layer_named", False):
-        return error
-    lines = [
-        f"Exception encountered when calling layer '{layer.name}' (type {type(layer).__name__}).",
-        "",
-        str(error),
-        "",
-        f"Call arguments received by layer '{layer.name}' (type {type(layer).__name__}):",
-    ]
-    arguments = {layer._first_name: inputs, **kwargs}
-    lines += [f"  • {key}={_brief(value)}" for key, value in arguments.items()]
-    text = "\n".join(lines)
-    try:
-        if isinstance(error, tf.errors.OpError):
-            explained: Exception = type(error)(error.node_def, error.op, text)
-        else:
-            explained = type(error)(text)
-    except TypeError:
-        explained = RuntimeError(text)
-    explained._layer_named = True  # type: ignore[attr-defined]
-    return explained.with_traceback(error.__traceback__)
-
-
-def _brief(value: Any) -> str:
-    if isinstance(value, tf.Tensor):
-        return f"tf.Tensor(shape={value.shape}, dtype={value.dtype.name})"
-    if isinstance(value, (list, tuple, dict)):
-        return str(tf.nest.map_structure(_brief, value))
-    return repr(value)

@@ -51,7 +51,8 @@ class Model(Layer):
         """
         if not self.built and type(self).build is not Model.build:
             raise ValueError(
-                f"Weights for model '{self.name}' have not yet been created. Weights are created "
+                f"Weights for model '{self.name}' have not yet been created. Weights are "
+                "created "
                 "when the model is first called on inputs or `build()` is called with an "
                 "`input_shape`."
             )
@@ -158,4 +159,3 @@ class Model(Layer):
     def get_config(self) -> dict[str, Any]:
         """What is needed to make it again: here only the name; subclasses add to it."""
         return {"name": self.name, "trainable": self._trainable, "dtype": self.dtype}
-

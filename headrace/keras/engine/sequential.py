@@ -24,7 +24,8 @@ class Sequential(Model):
     Raises:
         TypeError: something that is no layer. ValueError: two layers of one name.
 
-    >>> model = keras.Sequential([keras.layers.Dense(3, input_shape=(2,)), keras.layers.Dense(1)])
+    >>> first = keras.layers.Dense(3, input_shape=(2,))
+    >>> model = keras.Sequential([first, keras.layers.Dense(1)])
     >>> model(np.ones((4, 2))).shape
     TensorShape([4, 1])
     """
@@ -61,7 +62,8 @@ class Sequential(Model):
         if any(layer.name == other.name and layer is not other for other in self._stack):
             raise ValueError(
                 "All layers added to a Sequential model should have unique names. Name "
-                f'"{layer.name}" is already the name of a layer in this model. Update the `name` '
+                f'"{layer.name}" is already the name of a layer in this model. Update '
+                "the `name` "
                 "argument to pass a unique name."
             )
         first = not self._stack

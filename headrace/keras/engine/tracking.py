@@ -13,7 +13,7 @@ import headrace as tf
 
 
 class _Structure:
-    """How often any tracked object's parts have changed: while this stands, lists may be kept."""
+    """How often any tracked object's parts have changed; while it stands, kept lists hold."""
 
     version = 0
 
@@ -44,7 +44,7 @@ class Tracked:
         object.__delattr__(self, name)
 
     def _held(self) -> Iterator[Any]:
-        """The tracked objects and variables of the attributes, in the order of their setting."""
+        """The tracked objects and variables of the attributes, in the order of setting."""
         seen: set[int] = set()
         for value in self.__dict__.get("_tracked", {}).values():
             for item in _inside(value):
@@ -73,15 +73,14 @@ class Tracked:
                 return True
             if isinstance(value, tuple) and not all(isinstance(v, _PARTS) for v in value):
                 return True
-        return any(
-            part._open_ended() for part in self._held() if isinstance(part, Tracked)
-        )
+        return any(part._open_ended() for part in self._held() if isinstance(part, Tracked))
 
 
 _PARTS = (Tracked, tf.Variable)
 _HOLDERS = (Tracked, tf.Variable, list, tuple, dict)
 _OWN = frozenset(
-    "_tracked _kept _losses _callable_losses _lossy _regularized _weights _metrics _initial_weights "
+    "_tracked _kept _losses _callable_losses _lossy _regularized _weights _metrics "
+    "_initial_weights "
     "_batch_input_shape _build_input_shape _shapes _result _fn_kwargs arguments".split()
 )
 """Attributes of Keras' own classes that hold no parts of theirs."""

@@ -287,7 +287,8 @@ class Lambda(Layer):
     def get_config(self) -> dict[str, Any]:
         if self.function.__name__ == "<lambda>":
             raise NotImplementedError(
-                "A Lambda layer around a lambda cannot be written down: give it a function with a "
+                "A Lambda layer around a lambda cannot be written down: give it a "
+                "function with a "
                 "name and register it with keras.utils.register_keras_serializable."
             )
         return {

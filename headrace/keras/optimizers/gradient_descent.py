@@ -32,7 +32,7 @@ class SGD(Optimizer):
 
     >>> v = tf.Variable(1.)
     >>> _ = keras.optimizers.SGD(0.1).apply_gradients([(tf.constant(2.), v)])
-    >>> v.numpy().round(3)
+    >>> float(v).__round__(3)
     0.8
     """
 
@@ -208,9 +208,7 @@ class Nadam(_Moments):
         gradient = _dense(gradient)
         m, v = self._moved(gradient, place)
         step = m * self._of_m + gradient * self._of_gradient
-        weight.assign_sub(
-            step / (tf.sqrt(v * self._of_v) + self.epsilon), read_value=False
-        )
+        weight.assign_sub(step / (tf.sqrt(v * self._of_v) + self.epsilon), read_value=False)
 
 
 @_optimizer

@@ -60,9 +60,7 @@ class Optimizer:
                 "`optimizer_experimental.Optimizer`."
             )
         if not use_ema and ema_overwrite_frequency is not None:
-            raise ValueError(
-                "`ema_overwrite_frequency` is set but `use_ema` is False."
-            )
+            raise ValueError("`ema_overwrite_frequency` is set but `use_ema` is False.")
         if use_ema and not 0 <= ema_momentum <= 1:
             raise ValueError(
                 "`ema_momentum` must be in the range [0, 1]. Received: "
@@ -74,7 +72,11 @@ class Optimizer:
                 f"clipnorm={clipnorm}, global_clipnorm={global_clipnorm}."
             )
         self.name, self.weight_decay, self.jit_compile = name, weight_decay, jit_compile
-        self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
+        self.clipnorm, self.clipvalue, self.global_clipnorm = (
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+        )
         self.use_ema, self.ema_momentum = use_ema, ema_momentum
         self.ema_overwrite_frequency = ema_overwrite_frequency
         self._iterations = tf.Variable(0, dtype="int64", name="iteration", trainable=False)
@@ -115,7 +117,8 @@ class Optimizer:
         elif isinstance(old, schedules.LearningRateSchedule):
             raise TypeError(
                 "This optimizer was created with a `LearningRateSchedule` object as its "
-                "`learning_rate` constructor argument, hence its learning rate is not settable. "
+                "`learning_rate` constructor argument, hence its learning rate is not "
+                "settable. "
                 "If you need the learning rate to be settable, you should instantiate the "
                 "optimizer with a float `learning_rate` argument."
             )
@@ -147,7 +150,8 @@ class Optimizer:
     def iterations(self, variable: Any) -> None:
         if self._index:
             raise RuntimeError(
-                "Cannot set `iterations` to a new Variable after the Optimizer weights have been "
+                "Cannot set `iterations` to a new Variable after the Optimizer weights "
+                "have been "
                 f"created. Here it is attempting to set `iterations` to {variable}."
             )
         self._variables[0] = self._iterations = variable
@@ -165,7 +169,8 @@ class Optimizer:
         """Give all variables values."""
         if len(weights) != len(self._variables):
             raise ValueError(
-                f"You called `set_weights(weights)` on optimizer {self.name} with {len(weights)} "
+                f"You called `set_weights(weights)` on optimizer {self.name} with "
+                f"{len(weights)} "
                 f"values, but it has {len(self._variables)} variables."
             )
         for variable, value in zip(self._variables, weights, strict=True):
@@ -179,7 +184,8 @@ class Optimizer:
         self._index = {v.ref(): i for i, v in enumerate(var_list)}
         if self.use_ema:
             self._averages = [
-                self.add_variable_from_reference(v, "average", initial_value=v) for v in var_list
+                self.add_variable_from_reference(v, "average", initial_value=v)
+                for v in var_list
             ]
 
     def add_variable(
@@ -191,9 +197,11 @@ class Optimizer:
     ) -> Any:
         """A new variable of the optimizer."""
         from_name = {"zeros": tf.zeros, "ones": tf.ones}
-        make = from_name.get(initializer, initializer) if isinstance(
-            initializer, str
-        ) else initializer
+        make = (
+            from_name.get(initializer, initializer)
+            if isinstance(initializer, str)
+            else initializer
+        )
         variable = tf.Variable(
             make(shape, dtype or backend.floatx()), name=name, trainable=False
         )
@@ -303,7 +311,8 @@ class Optimizer:
         place = self._index.get(weight.ref())
         if place is None:
             raise KeyError(
-                f"The optimizer cannot recognize variable {weight.name}. This usually means you "
+                f"The optimizer cannot recognize variable {weight.name}. This usually "
+                "means you "
                 "are trying to call the optimizer to update different parts of the model "
                 "separately. Please call `optimizer.build(variables)` with the full list of "
                 "trainable variables before the training loop or use legacy optimizer "

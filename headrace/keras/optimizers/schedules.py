@@ -111,7 +111,8 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     ) -> None:
         if len(boundaries) != len(values) - 1:
             raise ValueError(
-                "The length of boundaries should be 1 less than the length of values. Received: "
+                "The length of boundaries should be 1 less than the length of values. "
+                "Received: "
                 f"boundaries={boundaries} of length {len(boundaries)}, and values={values} of "
                 f"length {len(values)}."
             )

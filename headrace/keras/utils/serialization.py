@@ -52,9 +52,7 @@ class custom_object_scope:
         _CUSTOM.update(self._saved)
 
 
-@export(
-    "keras.utils.register_keras_serializable", "keras.saving.register_keras_serializable"
-)
+@export("keras.utils.register_keras_serializable", "keras.saving.register_keras_serializable")
 def register_keras_serializable(
     package: str = "Custom", name: str | None = None
 ) -> Callable[[Any], Any]:

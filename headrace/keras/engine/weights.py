@@ -1,0 +1,210 @@
+"""The variables of a layer: its own, and those of the layers that it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+import headrace as tf
+from headrace.keras import constraints, initializers, regularizers
+from headrace.keras.engine.call_context import context
+from headrace.keras.engine.tracking import Tracked, structure
+
+
+class Weighted(Tracked):
+    """What has weights: the base of `Layer`."""
+
+    _dtype: Any
+    _trainable: bool
+    _weights: list[Any]
+    _regularized: list[tuple[Any, Any]]
+    built: bool
+    name: Any
+
+    def add_weight(
+        self,
+        name: str | None = None,
+        shape: Any = None,
+        dtype: Any = None,
+        initializer: Any = None,
+        regularizer: Any = None,
+        trainable: bool | None = None,
+        constraint: Any = None,
+        use_resource: bool | None = None,
+        synchronization: Any = tf.VariableSynchronization.AUTO,
+        aggregation: Any = tf.VariableAggregation.NONE,
+        **kwargs: Any,
+    ) -> Any:
+        """A new variable of this layer.
+
+        Args:
+            name: its name within the layer.
+            shape: its shape (default: scalar).
+            dtype: its dtype (default: the layer's).
+            initializer: what `keras.initializers.get` takes (default: glorot_uniform for
+                floats, zeros for others).
+            regularizer: what `keras.regularizers.get` takes.
+            trainable: whether it is trained (default True).
+            constraint: what `keras.constraints.get` takes.
+            use_resource: accepted; variables are always resources.
+            synchronization, aggregation: for copies on several devices.
+        Raises:
+            TypeError: another argument. ValueError: no initializer for the dtype.
+        """
+        unknown = (
+            set(kwargs)
+            - {"collections", "experimental_autocast", "caching_device"}
+            - {"getter", "layout", "experimental_enable_variable_lifting"}
+        )
+        if unknown:
+            raise TypeError("Unknown keyword argument:", unknown.pop())
+        wanted = self._dtype if dtype is None else tf.as_dtype(dtype)
+        dims = () if shape is None else tuple(tf.TensorShape(shape))
+        make = initializers.get(initializer) or _default_initializer(name, wanted)
+        on_read = synchronization is tf.VariableSynchronization.ON_READ
+        if trainable and on_read:
+            raise ValueError(
+                "Synchronization value can be set to VariableSynchronization.ON_READ only for "
+                "non-trainable variables."
+            )
+        value = make(dims, dtype=wanted) if callable(make) else make
+        variable = tf.Variable(
+            value,
+            trainable=(not on_read) if trainable is None else trainable,
+            name=_scoped(name or "Variable"),
+            dtype=wanted,
+            constraint=constraints.get(constraint),
+            synchronization=synchronization,
+            aggregation=aggregation,
+        )
+        self._weights.append(variable)
+        structure.version += 1
+        penalty = regularizers.get(regularizer)
+        if penalty is not None:
+            self._regularized.append((variable, penalty))
+        return variable
+
+    def _own_weights(self) -> list[Any]:
+        known = {id(v) for v in self._weights}
+        others = [v for v in self._held() if isinstance(v, tf.Variable) and id(v) not in known]
+        return self._weights + others if others else self._weights
+
+    def _sublayers(self) -> list[Any]:
+        return [item for item in self._held() if isinstance(item, Weighted)]
+
+    def _flatten_layers(self) -> Iterator[Any]:
+        """This layer, then all below it, depth first."""
+        yield self
+        for layer in self._sublayers():
+            yield from layer._flatten_layers()
+
+    @property
+    def trainable_weights(self) -> list[Any]:
+        """The variables that are trained, its own first."""
+        return self._keep("trainable", self._find_trainable).copy()
+
+    def _find_trainable(self) -> list[Any]:
+        if not self._trainable:
+            return []
+        found = [v for v in self._own_weights() if v.trainable]
+        for layer in self._sublayers():
+            found.extend(layer.trainable_weights)
+        return distinct(found)
+
+    @property
+    def non_trainable_weights(self) -> list[Any]:
+        """The variables that are not trained."""
+        own = self._own_weights()
+        if self._trainable:
+            found = [v for v in own if not v.trainable]
+            for layer in self._sublayers():
+                found.extend(layer.non_trainable_weights)
+        else:
+            found = sorted(own, key=lambda v: not v.trainable)
+            for layer in self._sublayers():
+                found.extend(layer.weights)
+        return distinct(found)
+
+    @property
+    def weights(self) -> list[Any]:
+        """All variables, the trained ones first."""
+        return distinct(self.trainable_weights + self.non_trainable_weights)
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """The variables that are trained."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list[Any]:
+        """The variables that are not trained."""
+        return self.non_trainable_weights
+
+    @property
+    def variables(self) -> list[Any]:
+        """All variables."""
+        return self.weights
+
+    def get_weights(self) -> list[np.ndarray]:
+        """The values of all weights as arrays."""
+        return [np.asarray(v.numpy()) for v in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Give all weights values.
+
+        Args:
+            weights: arrays in the order of `weights`.
+        Raises:
+            ValueError: not as many, or another shape; nothing is changed.
+        """
+        variables = self.weights
+        if len(weights) != len(variables):
+            raise ValueError(
+                f'You called `set_weights(weights)` on layer "{self.name}" with a weight '
+                "list of "
+                f"length {len(weights)}, but the layer was expecting {len(variables)} weights. "
+                f"Provided weights: {str(weights)[:50]}..."
+            )
+        for variable, value in zip(variables, weights, strict=True):
+            if not variable.shape.is_compatible_with(np.shape(value)):
+                raise ValueError(
+                    f"Layer {self.name} weight shape {variable.shape} is not compatible with "
+                    f"provided weight shape {np.shape(value)}."
+                )
+        for variable, value in zip(variables, weights, strict=True):
+            variable.assign(tf.cast(value, variable.dtype))
+
+    def count_params(self) -> int:
+        """The number of numbers in its weights.
+
+        Raises:
+            ValueError: it has not been built.
+        """
+        if not self.built:
+            raise ValueError(
+                f"You tried to call `count_params` on layer {self.name}, but the layer isn't "
+                f"built. You can build it manually via: `{self.name}.build(batch_input_shape)`."
+            )
+        return sum(int(np.prod(v.shape.as_list())) for v in self.weights)
+
+
+def _scoped(name: str) -> str:
+    return f"{context.scope}/{name}" if context.scope else name
+
+
+def _default_initializer(name: str | None, dtype: Any) -> Any:
+    if dtype.is_floating:
+        return initializers.get("glorot_uniform")
+    if dtype.is_integer or dtype.is_bool:
+        return initializers.get("zeros")
+    raise ValueError(
+        f"An initializer for variable {name} of type {dtype} is required for layer."
+    )
+
+
+def distinct(items: list[Any]) -> list[Any]:
+    """The items, each once."""
+    seen: set[int] = set()
+    return [x for x in items if not (id(x) in seen or seen.add(id(x)))]  # type: ignore[func-returns-value]
