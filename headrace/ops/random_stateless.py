@@ -404,7 +404,7 @@ def stateless_normal(
     Source: TensorFlow's `StatelessRandomNormalV2`.
 
     >>> tf.random.stateless_normal([2], seed=[1, 2]).numpy()
-    array([0.20627119, 0.5446374 ], dtype=float32)
+    array([0.5441101 , 0.20738031], dtype=float32)
     """
     return _stateless_normal(StatelessRandomNormalV2, shape, seed, mean, stddev, dtype, alg)
 
@@ -421,7 +421,7 @@ def stateless_truncated_normal(
     Source: TensorFlow's `StatelessTruncatedNormalV2`.
 
     >>> tf.random.stateless_truncated_normal([2], seed=[1, 2]).numpy()
-    array([0.20627119, 0.5446374 ], dtype=float32)
+    array([0.5441101 , 0.20738031], dtype=float32)
     """
     return _stateless_normal(StatelessTruncatedNormalV2, shape, seed, mean, stddev, dtype, alg)
 
