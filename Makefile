@@ -51,6 +51,7 @@ api: $(READY)
 
 ## make bench        measure Headrace, NumPy and the peers side by side
 bench: $(READY)
+	@$(PY) -m compileall -q headrace
 	$(PY) -m benchmarks.run
 
 ## make bench-peers  make the environment of the peers (about 2 GB)
@@ -68,6 +69,7 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install -q --disable-pip-version-check -e '.[examples,test]'
+	$(PY) -m compileall -q headrace
 	@touch $@
 
 $(PEERS)/.ready: benchmarks/peers.txt
