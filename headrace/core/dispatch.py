@@ -18,6 +18,7 @@ from headrace.core.convert import convert
 from headrace.core.explain import explain
 from headrace.core.op import Attrs, Op
 from headrace.core.tensor import EagerTensor, Tensor, as_array, new, wrap
+from headrace.core.variable import Variable
 
 NO_ATTRS: dict[str, Any] = {}
 ndarray = np.ndarray
@@ -42,7 +43,7 @@ def apply(op: type[Op], inputs: Sequence[Any], attrs: Attrs = NO_ATTRS) -> Any:
         if recorders:
             for x in inputs:
                 if x.__class__ is not EagerTensor:
-                    inputs = matched(op, inputs)
+                    inputs = taken(op, inputs)
                     break
     try:
         arrays = [x._array for x in inputs]
@@ -114,6 +115,15 @@ def wrap_result(result: Any) -> Any:
     if result.__class__ is tuple or result.__class__ is list:
         return [wrap(as_array(item)) for item in result]
     return wrap(as_array(result))
+
+
+def taken(op: type[Op], inputs: Sequence[Any]) -> Sequence[Tensor]:
+    """All inputs as tensors: variables are read, the rest is `matched`."""
+    tensors = [x.value() if x.__class__ is Variable else x for x in inputs]
+    for x in tensors:
+        if x.__class__ is not EagerTensor:
+            return matched(op, tensors)
+    return tensors
 
 
 def matched(op: type[Op], inputs: Sequence[Any]) -> list[Tensor]:

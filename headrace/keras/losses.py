@@ -192,10 +192,10 @@ def fitted(weight: Any, values: Any) -> Any:
 def squeezed(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     """Both as tensors, a last axis of size 1 removed from the one that has an axis more."""
     y_pred, y_true = tf.convert_to_tensor(y_pred), tf.convert_to_tensor(y_true)
-    difference = (y_pred.shape.rank or 0) - (y_true.shape.rank or 0)
-    if difference == 1 and y_pred.shape[-1] == 1 and y_true.shape.rank:
+    difference = y_pred.ndim - y_true.ndim
+    if difference == 1 and y_pred.shape[-1] == 1 and y_true.ndim:
         y_pred = tf.squeeze(y_pred, [-1])
-    elif difference == -1 and y_true.shape[-1] == 1 and y_pred.shape.rank:
+    elif difference == -1 and y_true.shape[-1] == 1 and y_pred.ndim:
         y_true = tf.squeeze(y_true, [-1])
     return y_true, y_pred
 

@@ -83,7 +83,7 @@ class L2(Regularizer):
         self.l2 = _factor(l2, "l2")
 
     def __call__(self, x: Any) -> Any:
-        return self.l2 * tf.reduce_sum(tf.square(x))
+        return 2.0 * self.l2 * tf.nn.l2_loss(x)
 
     def get_config(self) -> dict[str, Any]:
         return {"l2": self.l2}
@@ -106,7 +106,7 @@ class L1L2(Regularizer):
         if self.l1:
             total = total + self.l1 * tf.reduce_sum(tf.abs(x))
         if self.l2:
-            total = total + self.l2 * tf.reduce_sum(tf.square(x))
+            total = total + 2.0 * self.l2 * tf.nn.l2_loss(x)
         return total
 
     def get_config(self) -> dict[str, Any]:

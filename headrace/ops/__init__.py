@@ -25,6 +25,7 @@ from headrace.ops import (
     scan,
     shapes,
     strided_slice,
+    training,
     transcendental,
 )
 
@@ -60,5 +61,6 @@ __all__ = [
     "scopes",
     "shapes",
     "strided_slice",
+    "training",
     "transcendental",
 ]

@@ -201,6 +201,12 @@ truncatemod = binary(
     samples=_DIVISIONS,
 )
 
+def _divide_no_nan(x, y):
+    if not y.ndim and y:
+        return np.true_divide(x, y)
+    return np.where(y == 0, np.zeros((), x.dtype), np.true_divide(x, y))
+
+
 divide_no_nan = binary(
     "DivNoNan",
     "Quotient of two tensors, 0 where `y` is 0.",
@@ -208,7 +214,7 @@ divide_no_nan = binary(
     example="tf.math.divide_no_nan([1., 3.], [0., 4.]).numpy() "
     "-> array([0.  , 0.75], dtype=float32)",
     dtypes=FLOATS | COMPLEX,
-    kernel=lambda x, y: np.where(y == 0, np.zeros((), x.dtype), np.true_divide(x, y)),
+    kernel=_divide_no_nan,
     grad=(
         lambda dy, z, x, y: divide_no_nan(dy, conj(y)),
         lambda dy, z, x, y: dy * conj(divide_no_nan(divide_no_nan(-x, y), y)),

@@ -9,6 +9,7 @@ import numpy as np
 
 from headrace.base import errors
 from headrace.base.dtypes import (
+    FLOATS,
     NUMERIC,
     REALS,
     as_dtype,
@@ -171,7 +172,7 @@ def lower_reduction(c, combine, input, axis, keep_dims, finish=None):
 
 def stretched(dy, x, axis, keep_dims):
     """A reduction's gradient (or result) with the reduced axes back, of size 1."""
-    if keep_dims:
+    if keep_dims or dy.ndim == 0:
         return dy
     shape = shape_of(x)
     if shape.__class__ is tuple and axis.__class__ is tuple:
@@ -616,3 +617,51 @@ def argmin(input, axis=None, output_type=int64, name=None):
 def _find(op, input, axis, output_type):
     dimension = 0 if axis is None else static(axis)
     return apply(op, (input,), {"dimension": dimension, "output_type": as_dtype(output_type)})
+
+
+class L2Loss(Op):
+    """Half the sum of the squares of all elements."""
+
+    kind = Kind.REDUCE
+    inputs = ("t",)
+    dtypes = FLOATS
+    samples = (S(3, 4), S(), S(0))
+    ulp = {**ULP, float32: 8, float64: 8}
+
+    def infer(t):
+        return Spec((), t.dtype)
+
+    def kernel(t):
+        flat = t.reshape(-1)
+        if t.dtype.itemsize == 2:
+            flat = flat.astype(np.float32)
+        return (np.dot(flat, flat) * flat.dtype.type(0.5)).astype(t.dtype)
+
+    def grad(dy, y, t):
+        return t * dy
+
+    def lower(c, t):
+        flat = t.reshape((t.size,))
+        total = c.reduce(
+            "add", (), c.compute(t.dtype), (t.size,), lambda i, r: flat[r] * flat[r]
+        )
+        return c.map((), t.dtype, lambda: total[()] * 0.5)
+
+    def oracle(t):
+        return math.fsum(float(x) * float(x) for x in t.reshape(-1)) / 2
+
+
+@export_as("nn.l2_loss")
+def l2_loss(t, name=None):
+    """Half the sum of the squares of all elements.
+
+    Args:
+        t: float tensor, any shape.
+        name: not used eagerly.
+    Returns: scalar.
+    Source: TensorFlow's `L2Loss`.
+
+    >>> tf.nn.l2_loss([1., -2.])
+    <tf.Tensor: shape=(), dtype=float32, numpy=2.5>
+    """
+    return apply(L2Loss, (t,))

@@ -95,12 +95,21 @@ class _Moments(Optimizer):
             self._momentums.append(self.add_variable_from_reference(weight, "m"))
             self._velocities.append(self.add_variable_from_reference(weight, "v"))
 
-    def _moved(self, gradient: Any, place: int) -> tuple[Any, Any]:
-        """Both averages after taking a gradient in."""
-        m, v = self._momentums[place], self._velocities[place]
-        m.assign_add((gradient - m) * (1.0 - self.beta_1), read_value=False)
-        v.assign_add((tf.square(gradient) - v) * (1.0 - self.beta_2), read_value=False)
-        return m, v
+    def _step(
+        self, gradients: Any, weights: Any, places: Any, of_momentum: float, **others: float
+    ) -> None:
+        """Move both averages and the weights; see `apply_adam`."""
+        tf.__internal__.training.apply_adam(
+            weights,
+            [self._momentums[place] for place in places],
+            [self._velocities[place] for place in places],
+            [_dense(gradient) for gradient in gradients],
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+            of_momentum=of_momentum,
+            **others,
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -149,13 +158,21 @@ class Adam(_Moments):
         step = int(self._iterations) + 1
         self._alpha = self._rate() * math.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
 
-    def _update(self, gradient: Any, weight: Any, place: int) -> None:
-        m, v = self._moved(_dense(gradient), place)
+    def _update_all(self, gradients: Any, weights: Any, places: Any) -> None:
         if self.amsgrad:
-            largest = self._velocity_hats[place]
-            largest.assign(tf.maximum(largest, v), read_value=False)
-            v = largest
-        weight.assign_sub((m * self._alpha) / (tf.sqrt(v) + self.epsilon), read_value=False)
+            super()._update_all(gradients, weights, places)
+        else:
+            self._step(gradients, weights, places, self._alpha)
+
+    def _update(self, gradient: Any, weight: Any, place: int) -> None:
+        gradient = _dense(gradient)
+        m, v = self._momentums[place], self._velocities[place]
+        m.assign_add((gradient - m) * (1.0 - self.beta_1), read_value=False)
+        v.assign_add((tf.square(gradient) - v) * (1.0 - self.beta_2), read_value=False)
+        largest = self._velocity_hats[place]
+        largest.assign(tf.maximum(largest, v), read_value=False)
+        step = (m * self._alpha) / (tf.sqrt(largest) + self.epsilon)
+        weight.assign_sub(step, read_value=False)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "amsgrad": self.amsgrad}
@@ -204,11 +221,15 @@ class Nadam(_Moments):
         self._of_gradient = rate * (1.0 - u) / (1.0 - self._u_product)
         self._of_v = 1.0 / (1.0 - self.beta_2**step)
 
-    def _update(self, gradient: Any, weight: Any, place: int) -> None:
-        gradient = _dense(gradient)
-        m, v = self._moved(gradient, place)
-        step = m * self._of_m + gradient * self._of_gradient
-        weight.assign_sub(step / (tf.sqrt(v * self._of_v) + self.epsilon), read_value=False)
+    def _update_all(self, gradients: Any, weights: Any, places: Any) -> None:
+        self._step(
+            gradients,
+            weights,
+            places,
+            self._of_m,
+            of_gradient=self._of_gradient,
+            of_velocity=self._of_v,
+        )
 
 
 @_optimizer

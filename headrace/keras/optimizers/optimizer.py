@@ -296,9 +296,10 @@ class Optimizer:
         gradients = self._clipped([_summed(g) for g in gradients])
         places = [self._place(v) for v in weights]
         self._begin_step()
-        for place, gradient, weight in zip(places, gradients, weights, strict=True):
-            self._decay(weight)
-            self._update(gradient, weight, place)
+        if self.weight_decay is not None:
+            for weight in weights:
+                self._decay(weight)
+        self._update_all(gradients, weights, places)
         self._iterations.assign_add(1, read_value=False)
         for weight in weights:
             if weight._constraint is not None:
@@ -351,7 +352,7 @@ class Optimizer:
     _unused_words: Sequence[str] = ()
 
     def _decay(self, weight: Any) -> None:
-        if self.weight_decay is None or id(weight) in self._unused_decay:
+        if id(weight) in self._unused_decay:
             return
         if any(word in weight.name for word in self._unused_words):
             return
@@ -363,6 +364,13 @@ class Optimizer:
     def update_step(self, gradient: Any, variable: Any) -> None:
         """Update one weight; subclasses of users write it."""
         raise NotImplementedError
+
+    def _update_all(
+        self, gradients: Sequence[Any], weights: Sequence[Any], places: Sequence[int]
+    ) -> None:
+        """Update all weights of a step; Keras' own optimizers may do it at once."""
+        for gradient, weight, place in zip(gradients, weights, places, strict=True):
+            self._update(gradient, weight, place)
 
     def _update(self, gradient: Any, weight: Any, place: int) -> None:
         """Update the weight at a place; Keras' own optimizers write it."""
