@@ -8,6 +8,7 @@ record) large arrays are let go at once. Read `autodiff/backward.py` before.
 from __future__ import annotations
 
 import logging
+import operator
 from collections.abc import Sequence
 from enum import Enum
 from typing import Any
@@ -208,6 +209,9 @@ class GradientTape:
             results = [
                 zeros_like(s) if g is None else g for s, g in zip(flat, results, strict=True)
             ]
+        if sources.__class__ is list and len(sources) == len(flat):
+            if all(map(operator.is_, sources, flat)):
+                return results
         return nest.pack_sequence_as(sources, results)
 
     def jacobian(

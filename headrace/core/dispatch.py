@@ -46,7 +46,11 @@ def apply(op: type[Op], inputs: Sequence[Any], attrs: Attrs = NO_ATTRS) -> Any:
                     inputs = taken(op, inputs)
                     break
     try:
-        arrays = [x._array for x in inputs]
+        if len(inputs) == 2:
+            x, y = inputs
+            arrays = [x._array, y._array]
+        else:
+            arrays = [x._array for x in inputs]
     except AttributeError:
         inputs = matched(op, inputs)
         symbol: Any = next((x for x in inputs if not isinstance(x, EagerTensor)), None)
