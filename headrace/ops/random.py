@@ -134,32 +134,39 @@ def plain(*numbers):
     return all(number.__class__ in (float, int) for number in numbers)
 
 
-def stretched(numbers, factor, term):
-    """`numbers * factor + term`; in place where nobody can tell.
+def times(numbers, factor):
+    """`numbers * factor`; in place where nobody can tell.
 
     Args:
         numbers: fresh float tensor, which nobody else holds.
-        factor, term: tensors of its dtype, or both plain numbers.
+        factor: tensor of its dtype, or a plain number.
     """
-    if modes or not plain(factor, term) or numbers.__class__ is not EagerTensor:
-        return numbers * factor + term
-    array = numbers._array
+    if modes or not plain(factor) or numbers.__class__ is not EagerTensor:
+        return numbers * factor
     if factor != 1:
-        array *= array.dtype.type(factor)
+        numbers._array *= numbers._array.dtype.type(factor)
+    return numbers
+
+
+def stretched(numbers, factor, term):
+    """`numbers * factor + term`; arguments as those of `times`."""
+    numbers = times(numbers, factor)
+    if modes or not plain(factor, term) or numbers.__class__ is not EagerTensor:
+        return numbers + term
     if term != 0 or factor < 0:
-        array += array.dtype.type(term)
+        numbers._array += numbers._array.dtype.type(term)
     return numbers
 
 
 def between(numbers, low, high):
-    """Uniform numbers of [0, 1) moved to [low, high); arguments as those of `stretched`."""
+    """Uniform numbers of [0, 1) moved to [low, high); arguments as those of `times`."""
     if modes or not plain(low, high) or numbers.__class__ is not EagerTensor:
+        low, high = convert(low, numbers.dtype), convert(high, numbers.dtype)
         return numbers * (high - low) + low
-    array = numbers._array
-    kind = array.dtype.type
-    array *= kind(high) - kind(low)
+    kind = numbers._array.dtype.type
+    numbers._array *= kind(high) - kind(low)
     if low != 0:
-        array += kind(low)
+        numbers._array += kind(low)
     return numbers
 
 
@@ -386,7 +393,10 @@ def uniform(shape, minval=0, maxval=None, dtype=float32, seed=None, name=None):
     if maxval is None:
         maxval = 1
     low, high = limits(minval, maxval, wanted)
-    return between(_draw(RandomUniform, shape, wanted, seed), low, high)
+    numbers = _draw(RandomUniform, shape, wanted, seed)
+    if not isinstance(minval, int) or minval != 0:
+        return between(numbers, low, high)
+    return numbers if isinstance(maxval, int) and maxval == 1 else times(numbers, high)
 
 
 def _uniform_int(shape, minval, maxval, dtype, seed):
