@@ -49,7 +49,7 @@ sigmoid = unary(
     grad=lambda dy, y, x: dy * conj(y * (1.0 - y)),
     keep=("output",),
     scalar=lambda b, x: b.math.sigmoid(x),
-    oracle=lambda x: 1 / (1 + math.exp(-x)) if x >= -700 else 0.0,
+    oracle=lambda x: 0.0 if x < -700 else 1 / (1 + math.exp(-x)),
     samples=_ONE,
     ulp=ULP,
 )
@@ -282,7 +282,7 @@ class Softmax(Op):
         return c.map(logits.shape, logits.dtype, lambda *i: powers[i] / total[i[:-1]])
 
     def oracle(items):
-        top = max(items)
+        top = max(items, default=0)
         powers = [math.exp(x - top) for x in items]
         return [p / sum(powers) for p in powers]
 
@@ -320,6 +320,8 @@ class LogSoftmax(Op):
         )
 
     def oracle(items):
+        if not items:
+            return []
         top = max(items)
         total = math.log(math.fsum(math.exp(x - top) for x in items))
         return [x - top - total for x in items]

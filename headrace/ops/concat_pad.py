@@ -80,7 +80,10 @@ class ConcatV2(Op):
     def oracle(*values, axis):
         moved = [np.moveaxis(v, axis, 0) for v in values]
         rows = [row for v in moved for row in v]
-        return np.moveaxis(np.array(rows).reshape((len(rows), *moved[0].shape[1:])), 0, axis)
+        joined = np.empty((len(rows), *moved[0].shape[1:]), values[0].dtype)
+        for place, row in enumerate(rows):
+            joined[place] = row
+        return np.moveaxis(joined, 0, axis)
 
 
 def _joined(shapes, axis):
@@ -482,7 +485,7 @@ class PadV2(Op):
         _check_paddings(paddings, input.shape)
         result = np.full(_padded(input.shape, paddings), constant_values[()], input.dtype)
         inside = tuple(slice(b, b + n) for (b, _), n in zip(paddings, input.shape, strict=True))
-        result[inside] = input
+        result[inside] = input if input.ndim else input[()]
         return result
 
     def grad(dy, y, input, constant_values, paddings):

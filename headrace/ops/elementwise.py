@@ -33,7 +33,7 @@ from headrace.ops.compare import (
     not_equal,
     where,
 )
-from headrace.ops.make import binary, unary
+from headrace.ops.make import binary, broadcast, unary
 from headrace.ops.samples import Bad, S
 from headrace.ops.transcendental import log
 
@@ -115,6 +115,7 @@ divide_real = binary(
 def _no_zero(divide):
     def kernel(x, y):
         if not y.all():
+            broadcast(x.shape, y.shape)  # shapes that do not fit are the first mistake
             raise errors.invalid_argument("Integer division by zero")
         return divide(x, y)
 
@@ -200,6 +201,7 @@ truncatemod = binary(
     oracle=math.fmod,
     samples=_DIVISIONS,
 )
+
 
 def _divide_no_nan(x, y):
     if not y.ndim and y:
@@ -337,6 +339,7 @@ squared_difference = binary(
     scalar=lambda b, x, y: (x - y) * b.math.conj(x - y),
     oracle=lambda x, y: (x - y) * (x - y).conjugate(),
     samples=(*TWO, BAD),
+    ulp={float16: 4, bfloat16: 4, float32: 4, float64: 4},
 )
 
 negative = unary(
@@ -423,6 +426,12 @@ def absolute(x, name=None):
     return abs_complex(x) if x.dtype.is_complex else abs_real(x)
 
 
+def _sign_of(x):
+    if isinstance(x, complex):
+        return x / abs(x) if x else x
+    return x if x != x else (x > 0) - (x < 0)
+
+
 sign = unary(
     "Sign",
     "-1, 0 or 1 as each element is negative, zero or positive; `x / |x|` for complex ones.",
@@ -433,7 +442,7 @@ sign = unary(
     grad=lambda dy, y, x: dy * 0,
     keep=(),
     scalar=lambda b, x: b.math.sign(x),
-    oracle=lambda x: x if x != x else (x / abs(x) if x else x * 0),
+    oracle=_sign_of,
     samples=(
         S(3, 4, grad=False),
         S(0),

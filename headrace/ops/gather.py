@@ -402,6 +402,9 @@ class ScatterNd(Op):
                 f"must match updates[shape={brackets(updates.shape)}]"
             )
         _outside_nd(indices, shape)
+        if not depth:
+            axes = tuple(range(indices.ndim - 1))
+            return np.asarray(np.add.reduce(updates, axis=axes, dtype=updates.dtype))
         result = np.zeros(shape, updates.dtype)
         np.add.at(result, tuple(np.moveaxis(indices, -1, 0)), updates)
         return result

@@ -527,7 +527,7 @@ class ReverseV2(Op):
         S(3, 4, axis=(0, -1)),
         S(0, 3, axis=(1,)),
         S(3, axis=()),
-        Bad(3, axis=(1,), match=r"'axis'\[0\] = 1 is out of valid range \[-1, 1"),
+        Bad(3, axis=(1,), match=r"'axis'\[0\] = 1 is out of valid range \[-1, 0"),
         Bad(3, 4, axis=(0, 0), match="axis 0 specified more than once"),
     )
 

@@ -161,6 +161,14 @@ def shape_of(x: Tensor) -> Any:
     return apply(Shape, (x,), {"out_type": int32})
 
 
+def _stretches(old, new):
+    """Whether a tensor of shape `old` can be stretched to `new`."""
+    try:
+        return shapes.broadcast(old, new) == tuple(new)
+    except ValueError:
+        return False
+
+
 class BroadcastTo(Op):
     """A tensor stretched to a larger shape."""
 
@@ -179,7 +187,7 @@ class BroadcastTo(Op):
     def infer(input, shape):
         if shape is None or input.shape is None or None in input.shape or None in shape:
             return Spec(shape, input.dtype)
-        if shapes.broadcast(input.shape, shape) != tuple(shape):
+        if not _stretches(input.shape, shape):
             raise errors.invalid_argument(
                 f"Incompatible shapes: {brackets(input.shape)} vs. {brackets(shape)}"
             )
@@ -206,11 +214,12 @@ class BroadcastTo(Op):
         return c.map(shape, input.dtype, element)
 
     def oracle(input, shape):
-        return (
-            input + np.zeros(shape)
-            if input.dtype.kind in "fc"
-            else input | np.zeros(shape, dtype=input.dtype)
-        )
+        result = np.empty(shape, input.dtype)
+        for index in np.ndindex(*shape):
+            kept = index[len(shape) - input.ndim :]
+            sizes = zip(kept, input.shape, strict=True)
+            result[index] = input[tuple(i if n != 1 else 0 for i, n in sizes)]
+        return result
 
 
 @export("broadcast_to")

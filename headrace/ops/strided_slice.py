@@ -93,7 +93,7 @@ def _plan(shape, key):
                 raise errors.invalid_argument(
                     f"slice index {shown} of dimension {axis} out of bounds."
                 )
-            points[axis] = k + n if k < 0 else k
+            points[axis] = k + n if k < 0 and n is not None else k
         axis += 1
     return axes, points
 

@@ -1,6 +1,6 @@
 """Updates of weights by optimizers, for all weights of a step at once.
 
-What an optimizer does to each element needs a dozen passes over arrays that are often tiny. Here
+What an optimizer does to each element needs a dozen passes over arrays, often tiny ones. Here
 the weights' arrays are joined, updated with a few NumPy calls in place, and parted again; large
 arrays are updated one by one. Keras reaches these under `tf.__internal__`.
 """

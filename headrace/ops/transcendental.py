@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 
 import numpy as np
@@ -119,7 +120,7 @@ rsqrt = unary(
     grad=lambda dy, y, x: dy * -0.5 * conj(y * y * y),
     keep=("output",),
     scalar=lambda b, x: b.math.rsqrt(x),
-    oracle=lambda x: 1 / x**0.5,
+    oracle=lambda x: 1 / (cmath.sqrt(x) if isinstance(x, complex) else math.sqrt(x)),
     samples=_POSITIVE,
     ulp=ULP,
 )

@@ -207,4 +207,4 @@ def _default_initializer(name: str | None, dtype: Any) -> Any:
 def distinct(items: list[Any]) -> list[Any]:
     """The items, each once."""
     seen: set[int] = set()
-    return [x for x in items if not (id(x) in seen or seen.add(id(x)))]  # type: ignore[func-returns-value]
+    return [x for x in items if not (id(x) in seen or seen.add(id(x)))]
