@@ -69,11 +69,12 @@ softplus = unary(
     dtypes=FLOATS,
     kernel=_softplus,
     grad=lambda dy, y, x: dy * sigmoid(x),
-    keep=("x",),
+    keep=("features",),
     scalar=lambda b, x: b.math.softplus(x),
     oracle=lambda x: x if x > 700 else math.log1p(math.exp(x)),
     samples=_ONE,
     ulp=ULP,
+    operand="features",
 )
 
 relu = unary(
@@ -88,6 +89,7 @@ relu = unary(
     scalar=lambda b, x: b.maximum(x, 0),
     oracle=lambda x: x if x != x else max(x, 0),
     samples=_ONE,
+    operand="features",
 )
 
 relu6 = unary(
@@ -102,6 +104,7 @@ relu6 = unary(
     scalar=lambda b, x: b.minimum(b.maximum(x, 0), 6),
     oracle=lambda x: x if x != x else min(max(x, 0), 6),
     samples=(*_ONE, S(values=[5.0, 7.0, -3.0])),
+    operand="features",
 )
 
 
@@ -123,6 +126,7 @@ elu = unary(
     oracle=lambda x: x if x > 0 or x != x else math.expm1(x),
     samples=_ONE,
     ulp=ULP,
+    operand="features",
 )
 
 
@@ -183,6 +187,7 @@ selu = unary(
     oracle=lambda x: SELU_SCALE * (x if x > 0 or x != x else SELU_ALPHA * math.expm1(x)),
     samples=_ONE,
     ulp=ULP,
+    operand="features",
 )
 
 softsign = unary(
@@ -193,12 +198,18 @@ softsign = unary(
     dtypes=FLOATS,
     kernel=lambda x: (_wide(x) / (1 + np.abs(_wide(x)))).astype(x.dtype),
     grad=lambda dy, y, x: dy / ((1.0 + maximum(x, -x)) * (1.0 + maximum(x, -x))),
-    keep=("x",),
+    keep=("features",),
     scalar=lambda b, x: x / (1 + b.math.abs(x)),
     oracle=lambda x: x / (1 + abs(x)),
     samples=(S(3, 4), S(), S(0)),
     ulp=ULP,
+    operand="features",
 )
+
+
+def _single(alpha):
+    """A slope as TensorFlow stores it: attributes are float32."""
+    return float(np.float32(alpha))
 
 
 class LeakyRelu(Op):
@@ -214,16 +225,16 @@ class LeakyRelu(Op):
         return Spec(features.shape, features.dtype)
 
     def kernel(features, alpha=0.2):
-        return np.where(features > 0, features, features * features.dtype.type(alpha))
+        return np.where(features > 0, features, features * features.dtype.type(_single(alpha)))
 
     def grad(dy, y, features, alpha=0.2):
-        return where(greater(features, 0), dy, dy * alpha)
+        return where(greater(features, 0), dy, dy * _single(alpha))
 
     def scalar(b, features, alpha=0.2):
-        return b.where(features > 0, features, features * alpha)
+        return b.where(features > 0, features, features * _single(alpha))
 
     def oracle(features, alpha=0.2):
-        return features if features > 0 else alpha * features
+        return features if features > 0 else _single(alpha) * features
 
 
 @export("nn.leaky_relu")

@@ -113,6 +113,7 @@ conjugate = unary(
     scalar=lambda b, x: b.math.conj(x),
     oracle=lambda x: x.conjugate(),
     samples=(S(3, 4), S(), S(0)),
+    operand="input",
 )
 
 
@@ -143,6 +144,7 @@ real = unary(
     scalar=lambda b, x: b.math.real(x),
     oracle=lambda x: x.real,
     samples=(S(3, 4), S(), S(0)),
+    operand="input",
 )
 
 imag = unary(
@@ -157,6 +159,7 @@ imag = unary(
     scalar=lambda b, x: b.math.imag(x),
     oracle=lambda x: x.imag,
     samples=(S(3, 4), S(), S(0)),
+    operand="input",
 )
 
 make_complex = binary(
@@ -172,6 +175,7 @@ make_complex = binary(
     scalar=lambda b, x, y: b.complex(x, y),
     oracle=complex,
     samples=(S((3, 4), (3, 4)), S((3, 1), (4,)), S((), ())),
+    operands=("real", "imag"),
 )
 
 

@@ -347,7 +347,7 @@ negative = unary(
     "Each element with the opposite sign: `-x`.",
     export=("math.negative", "negative"),
     example="tf.negative([1., -2.]).numpy() -> array([-1.,  2.], dtype=float32)",
-    dtypes=NUMERIC,
+    dtypes=FLOATS | SIGNED | COMPLEX,
     kernel=np.negative,
     grad=lambda dy, y, x: negative(dy),
     keep=(),

@@ -33,6 +33,7 @@ def unary(
     example: str,
     export: tuple[str, ...] = (),
     out: Callable[[DType], DType] | None = None,
+    operand: str = "x",
     **rules: Any,
 ) -> Function:
     """An elementwise op of one input `x`.
@@ -45,6 +46,7 @@ def unary(
         example: `expression -> printed result`, for the documentation.
         export: public names; the first is the canonical one.
         out: the result's dtype from that of `x`, where they differ.
+        operand: the input's name in TensorFlow's op.
         rules: the record's other fields (`grad`, `scalar`, `oracle`, `samples`, `ulp`, ...).
     Returns:
         The public function `f(x, name=None)`.
@@ -61,7 +63,14 @@ def unary(
         example,
     )
     op = _record(
-        name, Kind.ELEMENTWISE, ("x",), text, dtypes=dtypes, infer=infer, kernel=kernel, **rules
+        name,
+        Kind.ELEMENTWISE,
+        (operand,),
+        text,
+        dtypes=dtypes,
+        infer=infer,
+        kernel=kernel,
+        **rules,
     )
 
     def function(x: Any, name: str | None = None) -> Any:
@@ -80,12 +89,14 @@ def binary(
     export: tuple[str, ...] = (),
     out: Callable[[DType], DType] | None = None,
     grad: tuple[Function | None, Function | None] | None = None,
+    operands: tuple[str, str] = ("x", "y"),
     **rules: Any,
 ) -> Function:
     """An elementwise op of two inputs `x` and `y` of one dtype, which broadcast.
 
     Args:
         grad: one rule an input, `(dy, z, x, y) -> gradient` before un-broadcasting.
+        operands: the inputs' names in TensorFlow's op.
         (the others as for `unary`)
     Returns:
         The public function `f(x, y, name=None)`.
@@ -111,7 +122,7 @@ def binary(
     op = _record(
         name,
         Kind.ELEMENTWISE,
-        ("x", "y"),
+        operands,
         text,
         dtypes=dtypes,
         infer=infer,

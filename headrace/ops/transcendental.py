@@ -327,6 +327,7 @@ atan2 = binary(
         Bad((2, 3), (4, 5), match="Incompatible shapes"),
     ),
     ulp=ULP,
+    operands=("y", "x"),
 )
 
 erf = unary(

@@ -352,7 +352,7 @@ def check_infer(case: Case) -> None:
             *([*spec.shape[:d], None, *spec.shape[d + 1 :]] for d in range(len(spec.shape))),
         ]
         for shape in partial:
-            known = [s for s in specs]
+            known = list(specs)
             known[position] = Spec(None if shape is None else tuple(shape), spec.dtype)
             for (shape_, dtype), (wanted, kind) in zip(
                 inferred(case, known), real, strict=True
@@ -386,8 +386,7 @@ def check_graph(case: Case) -> None:
 
 
 def check_loops(case: Case) -> None:
-    """The loops that the record lowers to give, interpreted and as machine code, what the kernel
-    gives."""
+    """Its loops, interpreted and as machine code, give what the kernel gives."""
     if case.dtype not in COMPILED or sum(a.size for a in case.arrays) > 3000:
         return
     loops = compile_op(case.op, case.specs(), case.attrs)

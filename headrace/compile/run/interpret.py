@@ -1,4 +1,4 @@
-"""A graph run node by node with the eager kernels: slow, obvious, and the referee of all else."""
+"""A graph run node by node with the eager kernels: slow, obvious, and the referee of all."""
 
 from __future__ import annotations
 
