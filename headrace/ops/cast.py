@@ -22,7 +22,7 @@ from headrace.core.convert import convert
 from headrace.core.dispatch import apply
 from headrace.core.indexed_slices import IndexedSlices
 from headrace.core.op import Kind, Op, Spec
-from headrace.core.tensor import EagerTensor
+from headrace.core.tensor import EagerTensor, wrap
 from headrace.ops.make import binary, unary
 from headrace.ops.samples import S
 
@@ -91,6 +91,8 @@ def cast(x, dtype, name=None):
     if x.__class__ is not EagerTensor:
         if isinstance(x, IndexedSlices):
             return IndexedSlices(cast(x.values, target), x.indices, x.dense_shape)
+        if x.__class__ is np.ndarray and x.dtype.kind in "fiu" and target.is_floating:
+            return wrap(x.astype(target.np))  # of a constant, one copy is enough
         x = convert(x)
     if x.dtype is target:
         return x

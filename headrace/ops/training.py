@@ -106,7 +106,7 @@ def apply_adam(
 
     Args:
         weights, momentums, velocities: variables, one of each a weight.
-        gradients: dense tensors.
+        gradients: tensors or `tf.IndexedSlices`.
         beta_1, beta_2: how slowly m and v move.
         epsilon: added to the root.
         of_momentum, of_gradient, of_velocity: the step's coefficients.

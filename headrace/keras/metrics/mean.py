@@ -78,7 +78,7 @@ class Mean(_Running):
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         weights, values = self._add(values, sample_weight)
         if weights is None:
-            count = tf.constant(float(values.shape.num_elements()), self._dtype)
+            count = float(values.shape.num_elements() if values.ndim else 1)
         else:
             count = tf.reduce_sum(weights + tf.zeros_like(values))
         self.count.assign_add(count, read_value=False)
@@ -108,8 +108,8 @@ class MeanMetricWrapper(Mean):
         self._fn, self._fn_kwargs = fn, kwargs
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        y_true, y_pred = squeezed(y_true, y_pred)
         y_true, y_pred = tf.cast(y_true, self._dtype), tf.cast(y_pred, self._dtype)
+        y_true, y_pred = squeezed(y_true, y_pred)
         super().update_state(self._fn(y_true, y_pred, **self._fn_kwargs), sample_weight)
 
     def get_config(self) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class _Moments(Optimizer):
             weights,
             [self._momentums[place] for place in places],
             [self._velocities[place] for place in places],
-            [_dense(gradient) for gradient in gradients],
+            gradients,
             beta_1=self.beta_1,
             beta_2=self.beta_2,
             epsilon=self.epsilon,

@@ -81,7 +81,8 @@ class Optimizer:
         self.ema_overwrite_frequency = ema_overwrite_frequency
         self._iterations = tf.Variable(0, dtype="int64", name="iteration", trainable=False)
         self._variables: list[Any] = [self._iterations]
-        self._index: dict[Any, int] = {}
+        self._index: dict[int, int] = {}
+        self._held: list[Any] = []
         self._averages: list[Any] = []
         self._unused_decay: set[int] = set()
         self._prefix = ""
@@ -181,7 +182,8 @@ class Optimizer:
     def build(self, var_list: Iterable[Any]) -> None:
         """Make what is kept for each weight; subclasses add theirs."""
         var_list = list(var_list)
-        self._index = {v.ref(): i for i, v in enumerate(var_list)}
+        self._index = {id(v): i for i, v in enumerate(var_list)}
+        self._held = var_list
         if self.use_ema:
             self._averages = [
                 self.add_variable_from_reference(v, "average", initial_value=v)
@@ -309,7 +311,7 @@ class Optimizer:
         return self._iterations
 
     def _place(self, weight: Any) -> int:
-        place = self._index.get(weight.ref())
+        place = self._index.get(id(weight))
         if place is None:
             raise KeyError(
                 f"The optimizer cannot recognize variable {weight.name}. This usually "
