@@ -48,14 +48,24 @@ def walk(
     needed = _reached(entries, sources)
     gradients = seeds
     for op, inputs, outputs, attrs in reversed(entries):
-        dy = _arrived(gradients, outputs, sources)
-        if dy is None:
-            continue
-        y = outputs[0] if len(outputs) == 1 else outputs
+        if len(outputs) == 1:
+            y = outputs[0]
+            uid = y._uid
+            parts = gradients.get(uid) if uid in sources else gradients.pop(uid, None)
+            if parts is None:
+                continue
+            dy = parts[0] if len(parts) == 1 else total(parts)
+            if dy.__class__ is IndexedSlices:
+                dy = convert(dy)
+        else:
+            y = outputs
+            dy = _arrived(gradients, outputs)
+            if dy is None:
+                continue
         rule = op.grad
         if rule.__class__ is tuple:
             for x, partial in zip(inputs, rule, strict=True):
-                if x._uid in needed and partial is not None:
+                if partial is not None and x._uid in needed:
                     _give(gradients, x, partial(dy, y, *inputs, **attrs))
             continue
         if rule is None:
@@ -96,17 +106,8 @@ def _reached(entries: Sequence[Entry], sources: set[int]) -> set[int]:
     return reached
 
 
-def _arrived(
-    gradients: dict[int, list[Any]], outputs: Sequence[Tensor], sources: set[int]
-) -> Any:
-    """The gradient of an op's result (a list for several results), or None."""
-    if len(outputs) == 1:
-        uid = outputs[0]._uid
-        found = gradients.get(uid) if uid in sources else gradients.pop(uid, None)
-        if found is None:
-            return None
-        dy = total(found)
-        return convert(dy) if dy.__class__ is IndexedSlices else dy
+def _arrived(gradients: dict[int, list[Any]], outputs: Sequence[Tensor]) -> Any:
+    """The gradients of an op's several results as a list, or None."""
     found = [gradients.get(y._uid) for y in outputs]
     if all(g is None for g in found):
         return None

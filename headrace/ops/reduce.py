@@ -33,7 +33,7 @@ from headrace.ops.make import document, kinds, public
 from headrace.ops.reshape import reshape, stop_gradient, transpose
 from headrace.ops.samples import Bad, S
 from headrace.ops.scan import cumprod
-from headrace.ops.shapes import broadcast_to, shape_of
+from headrace.ops.shapes import BroadcastTo, shape_of
 from headrace.ops.transcendental import exp, log, sqrt
 
 SAMPLES = (
@@ -265,13 +265,13 @@ def _share(dy, y, x, axis, keep_dims=False):
 
 
 def _sum_grad(dy, y, x, axis, keep_dims=False):
-    return broadcast_to(stretched(dy, x, axis, keep_dims), shape_of(x))
+    return apply(BroadcastTo, (stretched(dy, x, axis, keep_dims),), {"shape": shape_of(x)})
 
 
 def _mean_grad(dy, y, x, axis, keep_dims=False):
     shape = shape_of(x)
     if shape.__class__ is tuple and axis.__class__ is tuple:
-        count = convert(float(max(1, math.prod(shape[a] for a in axis))), y.dtype)
+        count = float(max(1, math.prod([shape[a] for a in axis])))
     else:
         sizes = reduce_prod(convert(shape)) / reduce_prod(convert(shape_of(y)))
         count = cast(sizes, y.dtype)

@@ -259,10 +259,17 @@ class SumToShape(Op):
 
     def kernel(input, shape):
         lead = input.ndim - len(shape)
+        dtype = input.dtype
+        wide = np.float32 if dtype.itemsize == 2 and dtype.kind not in "iu" else dtype
+        if lead == 1 and input.shape[1:] == shape:
+            return np.asarray(np.add.reduce(input, axis=0, dtype=wide)).astype(
+                dtype, copy=False
+            )
         axes = tuple(
             i for i in range(input.ndim) if i < lead or (shape[i - lead] == 1 != input.shape[i])
         )
-        return np.add.reduce(input, axis=axes, dtype=input.dtype).reshape(shape)
+        total = np.asarray(np.add.reduce(input, axis=axes, dtype=wide))
+        return total.reshape(shape).astype(dtype, copy=False)
 
     def grad(dy, y, input, shape):
         return broadcast_to(dy, shape_of(input))
