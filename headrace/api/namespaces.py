@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -46,9 +47,22 @@ def namespace(path: str) -> ModuleType:
     else:
         module = ModuleType(full, f"The public names below `tf.{path}`.")
         module.__path__ = []  # type: ignore[attr-defined]
+        module.__getattr__ = _absent(path)  # type: ignore[method-assign]
         sys.modules[full] = module
     setattr(parent, last, module)
     return module
+
+
+def _absent(path: str) -> Callable[[str], Any]:
+    """What a namespace answers for a name that it does not have."""
+
+    def __getattr__(name: str) -> Any:
+        raise AttributeError(
+            f"module '{ROOT}.{path}' has no attribute {name!r}: TensorFlow may have it, "
+            "Headrace has it not (yet)"
+        )
+
+    return __getattr__
 
 
 PUBLISHERS.append(install)
