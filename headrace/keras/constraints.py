@@ -8,7 +8,7 @@ import headrace as tf
 from headrace.base.export import export
 from headrace.keras import backend
 from headrace.keras.utils.serialization import deserialize as deserialize_object
-from headrace.keras.utils.serialization import serialize_keras_object
+from headrace.keras.utils.serialization import interpret, serialize_keras_object
 
 TABLE: dict[str, Any] = {}
 
@@ -144,10 +144,4 @@ def get(identifier: Any) -> Any:
     Raises:
         ValueError: an unknown name, or none of these.
     """
-    if identifier is None:
-        return None
-    if isinstance(identifier, (str, dict)):
-        return deserialize(identifier)
-    if callable(identifier):
-        return identifier() if isinstance(identifier, type) else identifier
-    raise ValueError(f"Could not interpret constraint function identifier: {identifier}")
+    return interpret(identifier, deserialize, "constraint function")

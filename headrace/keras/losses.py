@@ -9,7 +9,7 @@ import headrace as tf
 from headrace.base.export import export
 from headrace.keras import backend
 from headrace.keras.utils.serialization import deserialize as deserialize_object
-from headrace.keras.utils.serialization import serialize_keras_object
+from headrace.keras.utils.serialization import interpret, serialize_keras_object
 
 TABLE: dict[str, Any] = {}
 
@@ -300,10 +300,4 @@ def get(identifier: Any) -> Any:
     Raises:
         ValueError: an unknown name, or none of these.
     """
-    if identifier is None:
-        return None
-    if isinstance(identifier, (str, dict)):
-        return deserialize(identifier)
-    if callable(identifier):
-        return identifier
-    raise ValueError(f"Could not interpret loss function identifier: {identifier}")
+    return interpret(identifier, deserialize, "loss function", instances=False)

@@ -84,9 +84,19 @@ class SGD(Optimizer):
 class _Moments(Optimizer):
     """Keeps moving averages of the gradients (m) and of their squares (v)."""
 
-    beta_1: float
-    beta_2: float
-    epsilon: float
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        *,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name=name or type(self).__name__, **kwargs)
+        self._learning_rate = self._build_learning_rate(learning_rate)
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
 
     def build(self, var_list: Any) -> None:
         super().build(var_list)
@@ -145,9 +155,8 @@ class Adam(_Moments):
         name: str = "Adam",
         **kwargs: Any,
     ) -> None:
-        super().__init__(name=name, **kwargs)
-        self._learning_rate = self._build_learning_rate(learning_rate)
-        self.beta_1, self.beta_2, self.epsilon, self.amsgrad = beta_1, beta_2, epsilon, amsgrad
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, name=name, **kwargs)
+        self.amsgrad = amsgrad
 
     def build(self, var_list: Any) -> None:
         super().build(var_list)
@@ -190,20 +199,7 @@ class Nadam(_Moments):
         kwargs: as for `keras.optimizers.Optimizer`, and `lr` for `learning_rate`.
     """
 
-    def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        *,
-        name: str = "Nadam",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(name=name, **kwargs)
-        self._learning_rate = self._build_learning_rate(learning_rate)
-        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
-        self._u_product, self._counted = 1.0, 0
+    _u_product, _counted = 1.0, 0
 
     def _u(self, step: int) -> float:
         """The momentum of a step: it warms up towards beta_1."""
@@ -243,20 +239,6 @@ class Adamax(_Moments):
         name: its name.
         kwargs: as for `keras.optimizers.Optimizer`, and `lr` for `learning_rate`.
     """
-
-    def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        *,
-        name: str = "Adamax",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(name=name, **kwargs)
-        self._learning_rate = self._build_learning_rate(learning_rate)
-        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
 
     def build(self, var_list: Any) -> None:
         Optimizer.build(self, var_list)

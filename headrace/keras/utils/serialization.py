@@ -162,6 +162,28 @@ def deserialize(
     return found() if isinstance(found, type) else found
 
 
+def interpret(
+    identifier: Any, deserialize: Callable[[Any], Any], what: str, instances: bool = True
+) -> Any:
+    """What users give for an object of a sort: a name, a dictionary, an object, a function.
+
+    Args:
+        identifier: one of these, or None, which stays None.
+        deserialize: what reads names and dictionaries.
+        what: what it is called in errors.
+        instances: whether a class stands for an object made without arguments.
+    Raises:
+        ValueError: an unknown name, or none of these.
+    """
+    if identifier is None:
+        return None
+    if isinstance(identifier, (str, dict)):
+        return deserialize(identifier)
+    if callable(identifier):
+        return identifier() if instances and isinstance(identifier, type) else identifier
+    raise ValueError(f"Could not interpret {what} identifier: {identifier}")
+
+
 def _find(name: str, table: dict[str, Any], custom: dict[str, Any] | None) -> Any:
     for place in (custom or {}, _CUSTOM, table):
         if name in place:
