@@ -50,7 +50,8 @@ def _function(*aliases: str) -> Callable[[Any], Any]:
 
 def _pair(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     """Both as tensors; labels in the predictions' dtype."""
-    y_pred = tf.convert_to_tensor(y_pred)
+    if not isinstance(y_pred, tf.Tensor):
+        y_pred = tf.convert_to_tensor(y_pred)
     return tf.cast(y_true, y_pred.dtype), y_pred
 
 
@@ -191,7 +192,8 @@ def fitted(weight: Any, values: Any) -> Any:
 
 def squeezed(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     """Both as tensors, a last axis of size 1 removed from the one that has an axis more."""
-    y_pred, y_true = tf.convert_to_tensor(y_pred), tf.convert_to_tensor(y_true)
+    if not (isinstance(y_pred, tf.Tensor) and isinstance(y_true, tf.Tensor)):
+        y_pred, y_true = tf.convert_to_tensor(y_pred), tf.convert_to_tensor(y_true)
     difference = y_pred.ndim - y_true.ndim
     if difference == 1 and y_pred.shape[-1] == 1 and y_true.ndim:
         y_pred = tf.squeeze(y_pred, [-1])

@@ -109,8 +109,10 @@ relu6 = unary(
 
 
 def _elu(x):
-    wide = _wide(x)
-    return np.where(wide > 0, wide, np.expm1(np.minimum(wide, 0))).astype(x.dtype)
+    """The larger of x and e^min(x, 0) - 1, which is never below x where x is negative."""
+    if x.dtype.itemsize == 2:
+        return _elu(x.astype(np.float32)).astype(x.dtype)
+    return np.maximum(x, np.expm1(np.minimum(x, 0)))
 
 
 elu = unary(

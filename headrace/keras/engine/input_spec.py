@@ -76,7 +76,7 @@ def check(spec: InputSpec, x: Any, layer: str, position: int = 0) -> None:
     Raises:
         ValueError: in Keras' words.
     """
-    dims = tuple(x.shape)
+    dims = x.shape
     rank = len(dims)
     head = f'Input {position} of layer "{layer}" is incompatible with the layer: '
     if spec.ndim is not None and not spec.allow_last_axis_squeeze and rank != spec.ndim:
