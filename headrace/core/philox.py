@@ -59,10 +59,10 @@ def words(counter: Counter, key: Key, blocks: int, stride: int = 1) -> np.ndarra
     if blocks <= _FEW and low + stride * blocks <= _MASK64:
         ones, _, steps = _lanes(blocks)
         return _few(low * ones + stride * steps, high, key, blocks)
-    return _words_at(np.arange(0, stride * blocks, stride, dtype=_U64), counter, key)
+    return words_at(np.arange(0, stride * blocks, stride, dtype=_U64), counter, key)
 
 
-def _words_at(offsets: np.ndarray, counter: Counter, key: Key) -> np.ndarray:
+def words_at(offsets: np.ndarray, counter: Counter, key: Key) -> np.ndarray:
     """The uint32 of the blocks at `counter + offsets`."""
     low, high = np.uint64(counter & _MASK64), counter >> 64 & _MASK64
     lows = offsets + low
@@ -178,7 +178,7 @@ def _to_float32(bits: np.ndarray) -> np.ndarray:
     return np.subtract(numbers, np.float32(1), out=numbers)
 
 
-def _to_float64(bits: np.ndarray) -> np.ndarray:
+def to_float64(bits: np.ndarray) -> np.ndarray:
     """The first of two words has the upper 20 bits of the mantissa."""
     pairs = bits.view(_U64)
     mantissa = (pairs & np.uint64(0xFFFFF)) << _HALF
@@ -197,7 +197,7 @@ def _to_16_bits(dtype: DType, mantissa: int) -> Callable[[np.ndarray], np.ndarra
 
 _UNIFORM: dict[DType, Callable[[np.ndarray], np.ndarray]] = {
     float32: _to_float32,
-    float64: _to_float64,
+    float64: to_float64,
     float16: _to_16_bits(float16, 10),
     bfloat16: _to_16_bits(bfloat16, 7),
 }
@@ -236,7 +236,7 @@ def normal(counter: Counter, key: Key, count: int, dtype: DType) -> np.ndarray:
 
 
 def _to_normal64(bits: np.ndarray) -> np.ndarray:
-    u = _to_float64(bits)
+    u = to_float64(bits)
     radius = np.sqrt(-2.0 * np.log(np.maximum(u[0::2], 1e-7)))
     angle = 2 * math.pi * u[1::2]
     result = np.empty_like(u)
@@ -303,13 +303,13 @@ def _near(counter: Counter, key: Key, groups: int, size: int) -> np.ndarray:
     """The first `size` near normals of each group: `[groups, size]`."""
     convert = _to_normal64 if size == 2 else _to_normal32
     starts = np.arange(0, 64 * size * groups, 64 * size, dtype=_U64)
-    result = convert(_words_at(starts, counter, key)).reshape(groups, size)
+    result = convert(words_at(starts, counter, key)).reshape(groups, size)
     pending = np.flatnonzero((np.abs(result) >= 2).any(axis=1))
     drawn = result[pending]
     for step in range(1, 64 * size):
         if not len(pending):
             break
-        more = convert(_words_at(starts[pending] + np.uint64(step), counter, key))
+        more = convert(words_at(starts[pending] + np.uint64(step), counter, key))
         drawn = np.concatenate([drawn, more.reshape(-1, size)], axis=1)
         far = np.abs(drawn) >= 2
         order = np.argsort(far, axis=1, kind="stable")[:, :size]

@@ -354,14 +354,15 @@ def classes(logits, samples, counter, key):
     return result
 
 
-def _seeds(seed):
+def seeds_of(seed):
+    """The two seeds of a stateful op as attributes."""
     first, second = rng.pair(seed)
     return {"seed": first, "seed2": second}
 
 
 def _draw(op, shape, dtype, seed):
     dims, index = extent(shape)
-    return create(op, {"shape": dims, "dtype": dtype, "T": index, **_seeds(seed)})
+    return create(op, {"shape": dims, "dtype": dtype, "T": index, **seeds_of(seed)})
 
 
 @export("random.uniform")
@@ -404,7 +405,7 @@ def _uniform_int(shape, minval, maxval, dtype, seed):
         raise ValueError(f"Must specify maxval for integer dtype {dtype!r}")
     dims, index = extent(shape)
     limits = named(minval, dtype, "min"), named(maxval, dtype, "max")
-    return apply(RandomUniformInt, limits, {"shape": dims, "T": index, **_seeds(seed)})
+    return apply(RandomUniformInt, limits, {"shape": dims, "T": index, **seeds_of(seed)})
 
 
 @export("random.normal")
@@ -477,7 +478,7 @@ def shuffle(value, seed=None, name=None):
     >>> tf.random.shuffle(tf.range(10)).numpy()
     array([7, 6, 3, 0, 8, 9, 5, 4, 1, 2], dtype=int32)
     """
-    return apply(RandomShuffle, (value,), _seeds(seed))
+    return apply(RandomShuffle, (value,), seeds_of(seed))
 
 
 @export("random.categorical")
@@ -498,7 +499,7 @@ def categorical(logits, num_samples, dtype=None, seed=None, name=None):
     array([[0, 0, 0]])
     """
     inputs, attrs = draws(logits, num_samples, dtype)
-    return apply(Multinomial, inputs, {**attrs, **_seeds(seed)})
+    return apply(Multinomial, inputs, {**attrs, **seeds_of(seed)})
 
 
 def draws(logits, num_samples, dtype):

@@ -6,13 +6,16 @@ The state is a counter of 128 bits and a key of 64. A draw takes the state, move
 
 from __future__ import annotations
 
+import math
 import os
 
 import numpy as np
 
 from headrace.base import errors, nest
-from headrace.base.dtypes import as_dtype, float32, int64, uint64
+from headrace.base.dtypes import as_dtype, float32, int32, int64, uint64
 from headrace.base.export import export
+from headrace.core.convert import convert
+from headrace.core.explain import with_op
 from headrace.core.rng import BLOCKS_PER_NUMBER
 from headrace.core.tensor import wrap
 from headrace.core.variable import Variable
@@ -21,11 +24,19 @@ from headrace.ops.concat_pad import concat, stack
 from headrace.ops.create import zeros, zeros_like
 from headrace.ops.random import (
     between,
+    check_dtype,
     extent,
     limits,
     location_and_scale,
     named,
     stretched,
+)
+from headrace.ops.random_counts import (
+    COUNTS,
+    batch_shape,
+    binomial_numbers,
+    binomial_shape,
+    samples_of,
 )
 from headrace.ops.random_stateless import (
     Algorithm,
@@ -244,6 +255,25 @@ class Generator:
     def uniform_full_int(self, shape, dtype=uint64, name=None):
         """Integers from the whole range of int32, int64, uint32 or uint64."""
         return self._draw(StatelessRandomUniformFullIntV2, shape, dtype=as_dtype(dtype))
+
+    def binomial(self, shape, counts, probs, dtype=int32, name=None):
+        """Numbers of successes; arguments as in `tf.random.stateless_binomial`."""
+        counts, probs = convert(counts), convert(probs)
+        try:
+            return wrap(self._binomial(shape, counts, probs, as_dtype(dtype)))
+        except errors.OpError as error:
+            raise with_op(error, "StatefulRandomBinomial") from None
+
+    def _binomial(self, shape, counts, probs, dtype):
+        check_dtype(dtype, COUNTS, "half, float, double, int32, int64")
+        dims = binomial_shape(*extent(shape))
+        samples = samples_of(dims, batch_shape(counts.shape, probs.shape))
+        if self._alg == Algorithm.THREEFRY.value:
+            raise errors.invalid_argument(f"Unsupported algorithm id: {self._alg}")
+        low, high, key = self._advance(math.prod(dims) * 80).view(np.uint64).tolist()
+        place = low | high << 64, key
+        drawn = binomial_numbers(place, counts._array, probs._array, samples, dtype)
+        return drawn.reshape(dims)
 
     def make_seeds(self, count=1):
         """`count` seeds for stateless ops, an int64 tensor `[2, count]`."""

@@ -161,7 +161,37 @@ def _generators() -> list[str]:
     ]
 
 
-EXACT = _uniforms() + _orders_and_classes()
+def _counts() -> list[str]:
+    poisson, binomial = "tf.random.stateless_poisson", "tf.random.stateless_binomial"
+    types = ("float16", "float32", "float64", "int32", "int64")
+    cases = [f"{poisson}([100], [1, 2], {r}, tf.{d})" for r in (0.5, 3.0, 90.0) for d in types]
+    cases += [f"{poisson}([300], [1, 2], {r})" for r in (0.0, 9.99, 10.0, 1000.0, -1.0)]
+    cases += [
+        f"{binomial}([300], [1, 2], {n}, {p}, tf.{d})"
+        for n, p in ((5.0, 0.3), (5.0, 0.7), (100.0, 0.3), (100.0, 0.9), (1000.0, 0.5))
+        for d in ("int32", "float32")
+    ]
+    cases += [
+        f"{binomial}([20], [1, 2], {n}, {p})" for n in (0.0, 9.0) for p in (0.0, 1.0, 1.5)
+    ]
+    arrays = "tf.constant([50., 9.], tf.{0}), tf.constant([0.3, 0.95], tf.{0}), tf.{0}"
+    cases += [f"{binomial}([50, 2], [1, 2], {arrays.format(d)})" for d in types[:3]]
+    draw = "[tf.random.poisson({0}, {1}, tf.{2}, seed=5) for _ in range(3)]"
+    cases += [
+        draw.format(shape, rate, d)
+        for shape, rate in (("[30]", "4."), ("[5]", "[3., 30.]"), ("[]", "[[3., 30.]]"))
+        for d in ("float32", "int64")
+    ]
+    generator = "tf.random.Generator.from_seed(7)"
+    return cases + [
+        f"{poisson}([50, 2, 2], [1, 2], [[1., 20.], [5., 300.]])",
+        f"{binomial}([50, 2, 2], [1, 2], [[5.], [100.]], [0.1, 0.9])",
+        f"{generator}.binomial([50], 100., 0.3)",
+        f"[[g.binomial([5, 2], [10., 99.], 0.4), g.state.value()][1] for g in [{generator}]]",
+    ]
+
+
+EXACT = _uniforms() + _orders_and_classes() + _counts()
 CLOSE = _normals() + _sequences() + _generators()
 
 

@@ -11,7 +11,10 @@ import pytest
 import headrace as tf
 from headrace.base import dtypes
 from headrace.core import philox, rng
+from headrace.core.dispatch import apply, create
 from headrace.core.graph import Graph
+from headrace.core.op import OPS, Kind, Spec
+from headrace.ops.samples import Bad
 from tests.core.random_cases import CLOSE, EXACT, numbers, storable
 
 GOLDENS = np.load(Path(__file__).parents[1] / "goldens" / "random.npz")
@@ -71,7 +74,7 @@ def test_each_way_gives_the_same_blocks(blocks, counter, key, stride):
 def test_offsets_need_not_be_even():
     offsets = np.array([5, 0, 700, 3], np.uint64)
     expected = [philox.block(11 + int(i), 7) for i in offsets]
-    assert philox._words_at(offsets, 11, 7).reshape(-1, 4).tolist() == [
+    assert philox.words_at(offsets, 11, 7).reshape(-1, 4).tolist() == [
         list(b) for b in expected
     ]
 
@@ -328,3 +331,60 @@ def test_splits_go_apart():
     generators = tf.random.Generator.from_seed(1).split(4)
     drawn = [generator.uniform([3]).numpy().tolist() for generator in generators]
     assert all(one != other for one, other in pairwise(drawn))
+
+
+# Records
+
+SAMPLES = [
+    pytest.param(op, sample, id=f"{name}-{i}")
+    for name, op in sorted(OPS.items())
+    if op.kind is Kind.RANDOM
+    for i, sample in enumerate(op.samples)
+]
+
+
+def operands(op, sample):
+    """The tensors that a sample describes."""
+    if not op.operands:
+        return []
+    if sample.values is None:
+        return [tf.ones(shape, sample.dtype or tf.float32) for shape in sample.shapes]
+    values = sample.values if isinstance(sample.values, tuple) else (sample.values,)
+    kinds = sample.dtype if isinstance(sample.dtype, tuple) else (sample.dtype,) * len(values)
+    return [tf.constant(v, dtype=k) for v, k in zip(values, kinds, strict=True)]
+
+
+def run(op, sample):
+    """The results of an op on a sample."""
+    inputs = operands(op, sample)
+    given = apply(op, inputs, sample.attrs) if inputs else create(op, sample.attrs)
+    return given if isinstance(given, list) else [given]
+
+
+def inferred(op, specs, attrs):
+    found = op.infer(*specs, **attrs)
+    return [found] if isinstance(found, Spec) else list(found)
+
+
+@pytest.mark.parametrize("op, sample", SAMPLES)
+def test_samples(op, sample):
+    if isinstance(sample, Bad):
+        with pytest.raises(getattr(tf.errors, sample.error), match=sample.match) as caught:
+            run(op, sample)
+        assert f"[Op:{op.name}]" in str(caught.value)
+        return
+    first, second = run(op, sample), run(op, sample)
+    inputs = operands(op, sample)
+    known = inferred(op, [Spec(tuple(t.shape), t.dtype) for t in inputs], sample.attrs)
+    unknown = {**sample.attrs, **{name: None for name in op.static if name != "alg"}}
+    vague = inferred(op, [Spec(None, t.dtype) for t in inputs], unknown)
+    for one, other, spec, guess in zip(first, second, known, vague, strict=True):
+        assert (tuple(one.shape), one.dtype) == (spec.shape, spec.dtype)
+        assert one.dtype == guess.dtype and one.shape.is_compatible_with(guess.shape)
+        if not op.stateful:
+            np.testing.assert_array_equal(one, other)
+
+
+def test_every_random_op_has_samples():
+    random_ops = {name for name, op in OPS.items() if op.kind is Kind.RANDOM}
+    assert {param.values[0].name for param in SAMPLES} == random_ops
