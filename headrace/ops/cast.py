@@ -29,6 +29,16 @@ from headrace.ops.samples import S
 _SAMPLES = (S(3, 4, DstT=float32), S(3, 4, DstT=int32), S(DstT=bool_dtype), S(0, DstT=float64))
 
 
+def _to_unsigned(x, dtype):
+    """Floats as uint32 or uint64; those outside go as processors take them, not NumPy."""
+    if dtype.size == 4:
+        return np.where(np.isnan(x), 0, x).astype(np.int64).astype(np.uint32)
+    half = x.dtype.type(2.0**63)
+    low = x.astype(np.int64).astype(np.uint64)
+    high = (x - half).astype(np.int64).astype(np.uint64) ^ np.uint64(1 << 63)
+    return np.where((x >= half) & (x < 2 * half), high, low)
+
+
 class Cast(Op):
     """A tensor's values in another dtype."""
 
@@ -49,6 +59,8 @@ class Cast(Op):
             raise errors.unimplemented(f"Cast of a tensor to {DstT.name} is not supported")
         if x.dtype.kind == "c" and not DstT.is_complex:
             x = x.real if not DstT.is_bool else x != 0
+        if DstT.is_unsigned and DstT.size >= 4 and x.dtype.kind not in "iub":
+            return _to_unsigned(x, DstT)
         return x.astype(DstT.np)
 
     def grad(dy, y, x, DstT, Truncate=False):

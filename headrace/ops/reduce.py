@@ -516,6 +516,7 @@ class ArgMax(Op):
         S(3, 4, dimension=0),
         S(3, 4, dimension=1, output_type=int32),
         S(values=[1.0, 3.0, 3.0], dimension=0),
+        S(values=[1.0, math.nan, 2.0], dimension=0, dtype=("float32",)),
         Bad(3, 4, dimension=2, match=r"Expected dimension in the range \[-2, 2\), but got 2"),
         Bad(0, dimension=0, match="Reduction axis 0 is empty in shape"),
     )
@@ -530,7 +531,7 @@ class ArgMax(Op):
         return _lower_argument(c, "max", input, dimension, output_type)
 
     def oracle(items, output_type=int64):
-        return items.index(max(items))
+        return items.index(max(x for x in items if x == x))
 
 
 class ArgMin(Op):
@@ -553,7 +554,7 @@ class ArgMin(Op):
         return _lower_argument(c, "min", input, dimension, output_type)
 
     def oracle(items, output_type=int64):
-        return items.index(min(items))
+        return items.index(min(x for x in items if x == x))
 
 
 def _without(shape, axis):
@@ -573,6 +574,10 @@ def _without(shape, axis):
 
 def _argument(find, x, axis, output_type):
     _without(x.shape, axis)
+    if x.dtype.kind not in "iub":
+        # NumPy lets NaN win, TensorFlow passes over it.
+        worst = -np.inf if find is np.argmax else np.inf
+        x = np.where(np.isnan(x), x.dtype.type(worst), x)
     return np.asarray(find(x, axis=axis)).astype(output_type.np)
 
 
