@@ -37,8 +37,11 @@ _RULES: dict[str, Rule] = {
 class Scatter:
     """Mixin of `Variable`: `scatter_*`, `scatter_nd_*`, `batch_scatter_update`."""
 
-    _array: np.ndarray
     _lock: Any
+
+    @property
+    def _array(self) -> np.ndarray:
+        raise NotImplementedError
 
     @property
     def dtype(self) -> DType:

@@ -4,7 +4,8 @@ A variable owns an array. Reading it wraps that array in a tensor without a copy
 writes in place only while nobody else holds the array, and otherwise moves on to a fresh one,
 so a tensor that was read before an assignment keeps its own value (copy on write). Who holds
 the array is what Python counts anyway: its references. Updates of one variable are ordered by
-its lock; a refused update changes nothing. Scatter updates stand in `core/scatter.py`.
+its lock, under which readers take the array; a refused update changes nothing. Scatter updates
+stand in `core/scatter.py`.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class Variable(Scatter):
     """
 
     __array_priority__ = 100
-    _array: np.ndarray
+    _buffer: np.ndarray
 
     def __init__(
         self,
@@ -107,6 +108,8 @@ class Variable(Scatter):
         shape: Any = None,
         experimental_enable_variable_lifting: bool = True,
     ) -> None:
+        if variable_def is not None:
+            raise ValueError(_of_definition(initial_value, variable_def))
         if initial_value is None:
             raise ValueError(
                 "The `initial_value` arg to `tf.Variable` must be specified except when you "
@@ -128,7 +131,8 @@ class Variable(Scatter):
                 f"argument ({shape})."
             )
         assert isinstance(value, EagerTensor)
-        self._array = _owned(value._array)
+        self._lock = threading.RLock()
+        self._buffer = _owned(value._array)
         self._shape = declared
         self._fixed = declared.is_fully_defined()
         self._trainable = True if trainable is None else bool(trainable)
@@ -136,7 +140,6 @@ class Variable(Scatter):
         self._constraint = constraint
         self._synchronization = synchronization
         self._aggregation = aggregation
-        self._lock = threading.RLock()
         self._serial = next(_serials)
 
     # What it is
@@ -153,7 +156,7 @@ class Variable(Scatter):
     @property
     def dtype(self) -> DType:
         """The type of the elements, a `tf.DType`."""
-        return from_numpy[self._array.dtype]
+        return from_numpy[self._buffer.dtype]
 
     @property
     def shape(self) -> TensorShape:
@@ -220,6 +223,13 @@ class Variable(Scatter):
         )
 
     # Reading
+
+    @property
+    def _array(self) -> np.ndarray:
+        """The buffer, for reading. Taken under the lock: whoever updates in place has either
+        finished, or will see that somebody holds it."""
+        with self._lock:
+            return self._buffer
 
     def value(self) -> Tensor:
         """The current value as a tensor; tapes see the read."""
@@ -294,9 +304,9 @@ class Variable(Scatter):
         """
         tensor: Any = value if value.__class__ is EagerTensor else convert(value, self.dtype)
         array = tensor._array
-        if array.dtype is not self._array.dtype:
+        if array.dtype is not self._buffer.dtype:
             convert(tensor, self.dtype)
-        fits = array.shape == self._array.shape if self._fixed else self._accepts(array)
+        fits = array.shape == self._buffer.shape if self._fixed else self._accepts(array)
         if not fits:
             raise ValueError(
                 f"Cannot assign value to variable ' {self.name}': Shape mismatch."
@@ -304,7 +314,7 @@ class Variable(Scatter):
                 f"{tensor.shape} are incompatible."
             )
         with self._lock:
-            self._array = _owned(array)
+            self._buffer = _owned(array)
         return UnreadVariable(self) if read_value else None
 
     def assign_add(
@@ -338,11 +348,11 @@ class Variable(Scatter):
     def _update(self, ufunc: Callable[..., np.ndarray], delta: Any, op: str) -> None:
         tensor: Any = delta if delta.__class__ is EagerTensor else convert(delta, self.dtype)
         change = tensor._array
-        if change.dtype is not self._array.dtype:
+        if change.dtype is not self._buffer.dtype:
             convert(tensor, self.dtype)
-        if change.shape != self._array.shape:
+        if change.shape != self._buffer.shape:
             raise errors.invalid_argument(
-                f"Cannot update variable with shape {_brackets(self._array)} using a Tensor "
+                f"Cannot update variable with shape {_brackets(self._buffer)} using a Tensor "
                 f"with shape {_brackets(change)}, shapes must be equal.",
                 op,
             )
@@ -353,16 +363,16 @@ class Variable(Scatter):
                 op,
             )
         with self._lock:
-            if sys.getrefcount(self._array) <= OWNED:
-                ufunc(self._array, change, out=self._array)
+            if sys.getrefcount(self._buffer) <= OWNED:
+                ufunc(self._buffer, change, out=self._buffer)
             else:
-                self._array = np.asarray(ufunc(self._array, change))
+                self._buffer = np.asarray(ufunc(self._buffer, change))
 
     def _writable(self) -> np.ndarray:
         """The buffer, after making sure that nobody else holds it. Call under the lock."""
-        if sys.getrefcount(self._array) > OWNED:
-            self._array = self._array.copy()
-        return self._array
+        if sys.getrefcount(self._buffer) > OWNED:
+            self._buffer = self._buffer.copy()
+        return self._buffer
 
     def eval(self, session: Any = None) -> Any:
         """The value in a session: there is none."""
@@ -427,7 +437,7 @@ class UnreadVariable(Variable):
         return "UnreadVariable"
 
     @property
-    def _array(self) -> np.ndarray:  # type: ignore[override]
+    def _array(self) -> np.ndarray:
         return self._parent._array
 
     def value(self) -> Tensor:
@@ -464,6 +474,15 @@ def _initial(value: Any, dtype: DType | None) -> Tensor:
         raise ValueError(f"initial_value: {error}") from None
 
 
+def _of_definition(initial_value: Any, variable_def: Any) -> str:
+    if initial_value is None:
+        return "A variable cannot be made of a `variable_def` here; give its `initial_value`."
+    return (
+        "The variable_def and initial_value args to `tf.Variable` are mutually exclusive, but "
+        f"got both: variable_def={variable_def},\ninitial_value={initial_value}"
+    )
+
+
 def _brackets(array: np.ndarray) -> str:
     return "[" + ",".join(map(str, array.shape)) + "]"
 
@@ -477,14 +496,14 @@ def _restore(
 
 
 def _count_of_owned() -> int:
-    """What `sys.getrefcount(self._array)` says when only the variable holds the array."""
+    """What `sys.getrefcount(self._buffer)` says when only the variable holds it."""
 
     class Probe:
         pass
 
     probe = Probe()
-    probe._array = np.zeros(1)  # type: ignore[attr-defined]
-    return sys.getrefcount(probe._array)  # type: ignore[attr-defined]
+    probe._buffer = np.zeros(1)  # type: ignore[attr-defined]
+    return sys.getrefcount(probe._buffer)  # type: ignore[attr-defined]
 
 
 OWNED = _count_of_owned()
