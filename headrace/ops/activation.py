@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 
 import numpy as np
@@ -39,6 +40,13 @@ def _sigmoid(x):
     return (np.where(wide >= 0, wide.dtype.type(1), small) / (1 + small)).astype(x.dtype)
 
 
+def _logistic(x):
+    """The oracle of `Sigmoid`."""
+    if isinstance(x, complex):
+        return 1 / (1 + cmath.exp(-x))
+    return 0.0 if x < -700 else 1 / (1 + math.exp(-x))
+
+
 sigmoid = unary(
     "Sigmoid",
     "`1 / (1 + exp(-x))` of each element.",
@@ -49,7 +57,7 @@ sigmoid = unary(
     grad=lambda dy, y, x: dy * conj(y * (1.0 - y)),
     keep=("output",),
     scalar=lambda b, x: b.math.sigmoid(x),
-    oracle=lambda x: 0.0 if x < -700 else 1 / (1 + math.exp(-x)),
+    oracle=_logistic,
     samples=_ONE,
     ulp=ULP,
 )

@@ -1,11 +1,13 @@
 """Deliberately wrong ops: every check of the harness can fail, and fails where it must."""
 
+import math
+
 import numpy as np
 import pytest
 
 from headrace.autodiff import tape as tape_module
 from headrace.base import errors
-from headrace.base.dtypes import float32, float64
+from headrace.base.dtypes import complex128, float32, float64
 from headrace.core.op import OPS, Kind, Op, Spec
 from headrace.ops.samples import Bad, S
 from tests.ops import harness
@@ -80,6 +82,25 @@ def test_the_right_op_passes(check, op):
 def test_a_wrong_rule_fails(check, rules, op):
     with pytest.raises((AssertionError, ValueError, TypeError)):
         run(check, op(**rules))
+
+
+def test_an_oracle_that_is_never_defined_fails(op):
+    wrong = op(oracle=math.log, samples=(S(3, 4, low=-2.0, high=-1.0),))
+    with pytest.raises(AssertionError, match="says nothing"):
+        run(harness.check_oracle, wrong)
+
+
+def test_an_oracle_that_does_not_take_the_dtype_fails(op):
+    wrong = op(oracle=lambda x: x**3 if x > 0 else -(abs(x) ** 3), dtypes={complex128})
+    with pytest.raises(TypeError, match="not supported between instances of 'complex'"):
+        run(harness.check_oracle, wrong)
+
+
+def test_an_oracle_may_be_undefined_at_some_elements(op):
+    def oracle(x):
+        return math.sqrt(x) ** 6  # no negative numbers
+
+    run(harness.check_oracle, op(oracle=oracle, samples=(S(3, 4), S(0)), ulp={float64: 8}))
 
 
 def test_a_wrong_second_derivative_fails(op):
