@@ -8,6 +8,7 @@ arrays are updated one by one. Keras reaches these under `tf.__internal__`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,10 @@ from headrace.core.variable import Variable
 
 _SMALL = 1 << 13
 """Weights with so many elements in all are joined."""
+
+_serial = attrgetter("_serial")
+"""Locks are taken in the order in which the variables were made, the same in all threads, so
+that no two of them wait for each other."""
 
 Rule = Callable[..., None]
 
@@ -32,7 +37,7 @@ def update_all(
 
     Args:
         rule: function of arrays; it changes all but the gradient.
-        weights: the variables.
+        weights: the variables; one that comes twice takes both gradients, in their order.
         slots: for each kind of slot a list with one variable a weight.
         gradients: one tensor a weight, of its dtype and shape.
     Raises:
@@ -50,24 +55,25 @@ def update_all(
     columns = (weights, *slots)
     dtype = weights[0]._array.dtype
     small = sum(array.size for array in arrays) <= _SMALL
-    if len(weights) > 1 and small and all(array.dtype is dtype for array in arrays):
+    once = len(set(map(id, weights))) == len(weights) > 1
+    if once and small and all(array.dtype is dtype for array in arrays):
         _joined(rule, columns, arrays)
         return
-    for row in zip(*columns, arrays, strict=True):
-        *variables, array = row
-        for variable in variables:
+    for *variables, array in zip(*columns, arrays, strict=True):
+        held = sorted(variables, key=_serial)
+        for variable in held:
             variable._lock.acquire()
         try:
             rule(*(variable._writable() for variable in variables), array)
         finally:
-            for variable in variables:
+            for variable in held:
                 variable._lock.release()
 
 
 def _joined(
     rule: Rule, columns: Sequence[Sequence[Variable]], arrays: Sequence[np.ndarray]
 ) -> None:
-    held = [variable for column in columns for variable in column]
+    held = sorted([variable for column in columns for variable in column], key=_serial)
     for variable in held:
         variable._lock.acquire()
     try:
