@@ -83,7 +83,6 @@ class Layer(Weighted):
         self.stateful = False
         self.supports_masking = False
         self.input_spec: Any = None
-        self._weights: list[Any] = []
         self._regularized: list[tuple[Any, Any]] = []
         self._losses: list[Any] = []
         self._callable_losses: list[Callable[[], Any]] = []
@@ -107,6 +106,11 @@ class Layer(Weighted):
     def name(self) -> str:
         """Its name."""
         return self._name
+
+    @property
+    def name_scope(self) -> Any:
+        """The scope of its name, in which `tf.Module.with_name_scope` runs methods."""
+        return tf.name_scope(f"{self._name}/")
 
     @property
     def dtype(self) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import headrace as tf
 from headrace.keras import constraints, initializers, regularizers
 from headrace.keras.engine.call_context import context
-from headrace.keras.engine.tracking import Tracked, structure
+from headrace.keras.engine.tracking import Tracked
 
 
 class Weighted(Tracked):
@@ -18,7 +18,6 @@ class Weighted(Tracked):
 
     _dtype: Any
     _trainable: bool
-    _weights: list[Any]
     _regularized: list[tuple[Any, Any]]
     built: bool
     name: Any
@@ -79,17 +78,19 @@ class Weighted(Tracked):
             synchronization=synchronization,
             aggregation=aggregation,
         )
-        self._weights.append(variable)
-        structure.version += 1
+        self._track(id(variable), variable)
         penalty = regularizers.get(regularizer)
         if penalty is not None:
             self._regularized.append((variable, penalty))
         return variable
 
-    def _own_weights(self) -> list[Any]:
-        known = {id(v) for v in self._weights}
-        others = [v for v in self._held() if isinstance(v, tf.Variable) and id(v) not in known]
-        return self._weights + others if others else self._weights
+    def _own_and_others(self) -> tuple[list[Any], list[Any]]:
+        """Its own variables, and the layers and other modules that it holds."""
+        own: list[Any] = []
+        others: list[Any] = []
+        for item in self._held():
+            (own if isinstance(item, tf.Variable) else others).append(item)
+        return own, others
 
     def _sublayers(self) -> list[Any]:
         return [item for item in self._held() if isinstance(item, Weighted)]
@@ -108,23 +109,24 @@ class Weighted(Tracked):
     def _find_trainable(self) -> list[Any]:
         if not self._trainable:
             return []
-        found = [v for v in self._own_weights() if v.trainable]
-        for layer in self._sublayers():
-            found.extend(layer.trainable_weights)
+        own, others = self._own_and_others()
+        found = [v for v in own if v.trainable]
+        for module in others:
+            found.extend(module.trainable_variables)
         return distinct(found)
 
     @property
     def non_trainable_weights(self) -> list[Any]:
         """The variables that are not trained."""
-        own = self._own_weights()
+        own, others = self._own_and_others()
         if self._trainable:
             found = [v for v in own if not v.trainable]
-            for layer in self._sublayers():
-                found.extend(layer.non_trainable_weights)
+            for module in others:
+                found.extend(module.non_trainable_variables)
         else:
             found = sorted(own, key=lambda v: not v.trainable)
-            for layer in self._sublayers():
-                found.extend(layer.weights)
+            for module in others:
+                found.extend(module.variables)
         return distinct(found)
 
     @property
