@@ -197,3 +197,42 @@ def test_lists_of_weights_are_kept_while_nothing_can_change_unseen(part, kept):
     layer = Spy(part)
     layer.trainable_weights  # noqa: B018
     assert ("trainable" in layer._kept) == kept
+
+
+class Counting(keras.layers.Layer):
+    """A layer with a variable that is not trained between two that are."""
+
+    def build(self, input_shape):
+        for name, trainable in (("a", True), ("n", False), ("b", True)):
+            self.add_weight(name, shape=[1], trainable=trainable)
+
+    def call(self, inputs):
+        return inputs
+
+
+class Pair(keras.Model):
+    """A model with variables of its own before, between and after its layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.v = tf.Variable(1.0, name="v", trainable=False)
+        self.one = Counting(name="one")
+        self.w = tf.Variable(1.0, name="w")
+        self.two = Counting(name="two")
+
+    def call(self, inputs):
+        return self.two(self.one(inputs))
+
+
+def test_weights_of_a_model_go_layer_by_layer():
+    model, stack = Pair(), keras.Sequential([Counting(name="one"), Counting(name="two")])
+    model(X)
+    stack(X)
+    layers = "one/a one/b one/n two/a two/b two/n".split()
+    assert names(stack.weights) == layers
+    assert names(model.weights) == [f"pair/{name}" for name in layers] + ["w", "v"]
+    trained = [f"pair/{name}" for name in layers if name[-1] != "n"]
+    assert names(model.trainable_weights) == [*trained, "w"]
+    assert names(model.non_trainable_weights) == ["pair/one/n", "pair/two/n", "v"]
+    model.one.trainable = False
+    assert names(model.weights) == [f"pair/{name}" for name in layers] + ["w", "v"]

@@ -8,6 +8,7 @@ import headrace as tf
 from headrace.base.export import export
 from headrace.keras.engine.layer import Layer
 from headrace.keras.engine.summary import print_summary
+from headrace.keras.engine.weights import trained_first
 
 
 @export("keras.Model", "keras.models.Model")
@@ -37,6 +38,8 @@ class Model(Layer):
         super().__init__(**kwargs)
         self._building = False
 
+    _own_first = False
+
     @property
     def layers(self) -> list[Layer]:
         """The layers that it holds directly, in the order in which they were set."""
@@ -44,7 +47,7 @@ class Model(Layer):
 
     @property
     def weights(self) -> list[Any]:
-        """All variables, in the order of the layers.
+        """All variables, layer by layer, then its own.
 
         Raises:
             ValueError: they have not been made yet.
@@ -56,7 +59,7 @@ class Model(Layer):
                 "when the model is first called on inputs or `build()` is called with an "
                 "`input_shape`."
             )
-        return super().weights
+        return self._gather("variables", trained_first)
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """What the model computes; subclasses write it."""

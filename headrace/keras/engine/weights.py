@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,13 +84,19 @@ class Weighted(Tracked):
             self._regularized.append((variable, penalty))
         return variable
 
-    def _own_and_others(self) -> tuple[list[Any], list[Any]]:
-        """Its own variables, and the layers and other modules that it holds."""
-        own: list[Any] = []
-        others: list[Any] = []
+    _own_first = True
+    """Whether its own variables stand before those of the layers that it holds."""
+
+    def _gather(self, attribute: str, own: Callable[[list[Any]], list[Any]]) -> list[Any]:
+        """Some of its own variables, and those in an attribute of each module that it holds."""
+        mine: list[Any] = []
+        below: list[Any] = []
         for item in self._held():
-            (own if isinstance(item, tf.Variable) else others).append(item)
-        return own, others
+            if isinstance(item, tf.Variable):
+                mine.append(item)
+            else:
+                below.extend(getattr(item, attribute))
+        return distinct(own(mine) + below if self._own_first else below + own(mine))
 
     def _sublayers(self) -> list[Any]:
         return [item for item in self._held() if isinstance(item, Weighted)]
@@ -107,27 +113,14 @@ class Weighted(Tracked):
         return self._keep("trainable", self._find_trainable).copy()
 
     def _find_trainable(self) -> list[Any]:
-        if not self._trainable:
-            return []
-        own, others = self._own_and_others()
-        found = [v for v in own if v.trainable]
-        for module in others:
-            found.extend(module.trainable_variables)
-        return distinct(found)
+        return self._gather("trainable_variables", _trained) if self._trainable else []
 
     @property
     def non_trainable_weights(self) -> list[Any]:
         """The variables that are not trained."""
-        own, others = self._own_and_others()
         if self._trainable:
-            found = [v for v in own if not v.trainable]
-            for module in others:
-                found.extend(module.non_trainable_variables)
-        else:
-            found = sorted(own, key=lambda v: not v.trainable)
-            for module in others:
-                found.extend(module.variables)
-        return distinct(found)
+            return self._gather("non_trainable_variables", _fixed)
+        return self._gather("variables", trained_first)
 
     @property
     def weights(self) -> list[Any]:
@@ -190,6 +183,19 @@ class Weighted(Tracked):
                 f"built. You can build it manually via: `{self.name}.build(batch_input_shape)`."
             )
         return sum(int(np.prod(v.shape.as_list())) for v in self.weights)
+
+
+def _trained(variables: list[Any]) -> list[Any]:
+    return [v for v in variables if v.trainable]
+
+
+def _fixed(variables: list[Any]) -> list[Any]:
+    return [v for v in variables if not v.trainable]
+
+
+def trained_first(variables: list[Any]) -> list[Any]:
+    """The variables, those that are trained before the others."""
+    return _trained(variables) + _fixed(variables)
 
 
 def _scoped(name: str) -> str:
