@@ -1,5 +1,6 @@
 """Layers by properties: what must hold for every layer, then what single ones promise."""
 
+import functools
 import gc
 import weakref
 
@@ -201,6 +202,86 @@ def test_training_is_passed_on():
     outer(X)
     keras.Sequential([Outer()])(X, training=False)
     assert seen == [True, None, False]
+
+
+def noted(x, *values):
+    SEEN.append(values)
+    return x
+
+
+def with_locals(x):
+    mask, training = "local", "too"
+    return noted(x, mask, training)
+
+
+class Callable:
+    def __call__(self, x, mask="unset", training="unset"):
+        return noted(x, mask, training)
+
+    def method(self, x, training="unset"):
+        return noted(x, training)
+
+
+def both(x, mask="unset", training="unset"):
+    return noted(x, mask, training)
+
+
+@functools.wraps(both)
+def wrapper(x, **options):
+    return noted(x, *options)
+
+
+SEEN = []
+MASK = [True, False, True]
+FUNCTIONS = {  # the function, and what it is given of the mask and the mode
+    "neither": (lambda x: noted(x), ()),
+    "mask": (lambda x, mask: noted(x, mask), (MASK,)),
+    "training": (lambda x, training: noted(x, training), (True,)),
+    "both": (both, (MASK, True)),
+    "keyword-only": (lambda x, *, mask="unset": noted(x, mask), ("unset",)),
+    "any keywords": (lambda x, **options: noted(x, *options), ()),
+    "local variables": (with_locals, ("local", "too")),
+    "object": (Callable(), (MASK, True)),
+    "method": (Callable().method, (True,)),
+    "wrapper": (wrapper, ()),
+    "partial": (functools.partial(both, training="bound"), (MASK, "bound")),
+}
+
+
+@pytest.mark.parametrize(("function", "expected"), FUNCTIONS.values(), ids=FUNCTIONS)
+def test_lambda_passes_mask_and_mode_to_functions_that_take_them(function, expected):
+    layer = keras.layers.Lambda(function)
+    SEEN.clear()
+    layer(X, mask=MASK, training=True)
+    layer(X)
+    without = tuple(None if value in (MASK, True) else value for value in expected)
+    assert SEEN == [expected, without]
+
+
+def test_lambda_around_a_function_that_does_not_say_what_it_takes():
+    assert float(keras.layers.Lambda(max)(np.array([1.0, 3.0, 2.0]))) == 3.0
+
+
+def test_lambda_in_a_layer_that_trains():
+    SEEN.clear()
+    keras.Sequential([keras.layers.Lambda(both)])(X, training=True)
+    assert SEEN == [(None, True)]
+
+
+def test_lambda_arguments_give_way_to_mask_and_mode():
+    SEEN.clear()
+    layer = keras.layers.Lambda(
+        lambda x, k, mask: noted(x, k, mask), arguments={"k": 3, "mask": "given"}
+    )
+    layer(X, mask=MASK)
+    assert SEEN == [(3, MASK)]
+
+
+def test_mask_of_a_lambda():
+    assert keras.layers.Lambda(both).supports_masking
+    assert keras.layers.Lambda(both).compute_mask(X, MASK) is None
+    assert keras.layers.Lambda(both, mask=MASK).compute_mask(X) == MASK
+    assert keras.layers.Lambda(both, mask=lambda x, mask: mask).compute_mask(X, MASK) == MASK
 
 
 def test_dropout():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -249,7 +250,8 @@ class Lambda(Layer):
     """A layer around a function.
 
     Args:
-        function: function of the inputs (and of `mask`, `training`, if it takes them).
+        function: function of the inputs (and of `mask`, `training`, if it has arguments of
+            these names that are not keyword-only).
         output_shape: the output's shape without the batch, or a function of the input's shape.
         mask: mask of the output, or function of inputs and mask.
         arguments: dictionary of further arguments of the function.
@@ -266,12 +268,12 @@ class Lambda(Layer):
         super().__init__(**kwargs)
         self.function, self.arguments = function, arguments or {}
         self.mask, self._output_shape = mask, output_shape
-        self.supports_masking = mask is not None
-        code = getattr(function, "__code__", None)
-        self._passes_training = code is not None and "training" in code.co_varnames
+        self.supports_masking = True
+        self._passed = {"mask", "training"}.intersection(_arguments(function))
 
     def call(self, inputs: Any, mask: Any = None, training: Any = None) -> Any:
-        extra = {"training": training} if self._passes_training else {}
+        given = {"mask": mask, "training": training}
+        extra = {name: given[name] for name in self._passed}
         return self.function(inputs, **{**self.arguments, **extra})
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -296,3 +298,12 @@ class Lambda(Layer):
             "function": get_registered_name(self.function),
             "arguments": self.arguments,
         }
+
+
+def _arguments(function: Callable[..., Any]) -> list[str]:
+    """The names of the arguments that a function takes by place or by name."""
+    try:
+        parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
+    except ValueError:  # some functions written in C do not say
+        return []
+    return [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
