@@ -10,12 +10,15 @@ import pytest
 import headrace as tf
 from headrace import keras
 
-LAYERS = {
+SINGLE = {
     "dense": lambda: keras.layers.Dense(3, activation="relu", kernel_regularizer="l2"),
     "dense without bias": lambda: keras.layers.Dense(2, use_bias=False),
     "activation": lambda: keras.layers.Activation("tanh"),
     "dropout": lambda: keras.layers.Dropout(0.4, seed=1),
     "flatten": lambda: keras.layers.Flatten(),
+}
+LAYERS = {
+    **SINGLE,
     "stack": lambda: keras.Sequential([keras.layers.Dense(4), keras.layers.Dense(1)]),
 }
 X = np.linspace(-1, 1, 12).reshape(3, 4)
@@ -41,12 +44,6 @@ class TestEveryLayer:
         result = make()(X)
         assert result.dtype == tf.float32
         np.testing.assert_array_equal(X, np.linspace(-1, 1, 12).reshape(3, 4))
-
-    def test_float64_layer(self, make):
-        if "stack" in str(type(make()).__name__).lower() or isinstance(make(), keras.Model):
-            pytest.skip("a Sequential takes its dtype from its layers")
-        layer = type(make()).from_config({**make().get_config(), "dtype": "float64"})
-        assert layer(X.astype(np.float32)).dtype == tf.float64
 
     def test_output_shape(self, make):
         layer = make()
@@ -89,10 +86,23 @@ class TestEveryLayer:
         layer.trainable = True
         assert len(layer.trainable_weights) == count
 
+
+@pytest.mark.parametrize("make", SINGLE.values(), ids=SINGLE)
+class TestEverySingleLayer:
+    """What holds for layers that take all of a layer's arguments; a stack has its layers'."""
+
+    def test_float64_layer(self, make):
+        layer = type(make()).from_config({**make().get_config(), "dtype": "float64"})
+        assert layer(X.astype(np.float32)).dtype == tf.float64
+
     def test_unknown_argument(self, make):
-        if not isinstance(make(), keras.Model):
-            with pytest.raises(TypeError, match="Keyword argument not understood"):
-                type(make()).from_config({**make().get_config(), "colour": "red"})
+        with pytest.raises(TypeError, match="Keyword argument not understood"):
+            type(make()).from_config({**make().get_config(), "colour": "red"})
+
+
+def test_float64_stack():
+    stack = keras.Sequential([keras.layers.Dense(2, dtype="float64") for _ in range(2)])
+    assert stack(X.astype(np.float32)).dtype == tf.float64
 
 
 def test_names():
