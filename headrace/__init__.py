@@ -14,7 +14,7 @@ from headrace.base.export import export_value
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"headrace\.")
 """NumPy warns of overflow and NaN where TensorFlow is silent."""
 
-from headrace import autodiff, ops  # noqa: E402
+from headrace import autodiff, ops, trace  # noqa: E402
 from headrace.api import namespaces  # noqa: E402
 
 __version__ = "2.21.0"
@@ -50,4 +50,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_LAZY})
 
 
-__all__ = ["autodiff", "ops"]  # and all that `namespaces.install` has entered
+__all__ = ["autodiff", "ops", "trace"]  # and all that `namespaces.install` has entered

@@ -9,19 +9,17 @@ An entry is `(op, inputs, outputs, attrs)`; tensors are told apart by their `_ui
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from headrace.core.convert import convert
 from headrace.core.indexed_slices import IndexedSlices
-from headrace.core.tensor import Tensor
+from headrace.core.tensor import Tensor, next_uid
 from headrace.ops.concat_pad import concat
 from headrace.ops.create import zeros_like
 from headrace.ops.math import add_n
 
 Entry = tuple[Any, Sequence[Tensor], Sequence[Tensor], Any]
-next_uid = itertools.count(1).__next__
 
 
 def uid_of(tensor: Tensor) -> int:
@@ -59,7 +57,7 @@ def walk(
                 dy = convert(dy)
         else:
             y = outputs
-            dy = _arrived(gradients, outputs)
+            dy = _arrived(gradients, outputs, op.partial)
             if dy is None:
                 continue
         rule = op.grad
@@ -106,13 +104,16 @@ def _reached(entries: Sequence[Entry], sources: set[int]) -> set[int]:
     return reached
 
 
-def _arrived(gradients: dict[int, list[Any]], outputs: Sequence[Tensor]) -> Any:
-    """The gradients of an op's several results as a list, or None."""
+def _arrived(gradients: dict[int, list[Any]], outputs: Sequence[Tensor], partial: bool) -> Any:
+    """The gradients of an op's several results as a list, or None.
+
+    A result without one has zeros there, or None if the rule takes that (`partial`).
+    """
     found = [gradients.get(y._uid) for y in outputs]
     if all(g is None for g in found):
         return None
     return [
-        zeros_like(y) if g is None else convert(total(g))
+        (None if partial else zeros_like(y)) if g is None else convert(total(g))
         for y, g in zip(outputs, found, strict=True)
     ]
 

@@ -29,6 +29,7 @@ class CustomOp:
 
     keep = None
     no_grad = None
+    partial = False
 
     def __init__(self, name: str, grad: Callable[..., Any]) -> None:
         self.name, self.grad = name, grad

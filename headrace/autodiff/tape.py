@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from headrace.autodiff import jacobians
-from headrace.autodiff.backward import Entry, next_uid, total, uid_of, walk
+from headrace.autodiff.backward import Entry, total, uid_of, walk
 from headrace.base import errors, nest
 from headrace.base.export import export
 from headrace.core import context
 from headrace.core.convert import convert
 from headrace.core.indexed_slices import IndexedSlices
-from headrace.core.tensor import EagerTensor, Tensor, wrap
+from headrace.core.tensor import EagerTensor, Tensor, next_uid, wrap
 from headrace.core.variable import UnreadVariable, Variable
 from headrace.ops.create import ones_like, zeros_like
 

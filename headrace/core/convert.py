@@ -312,15 +312,18 @@ def static(value: Any) -> Any:
     """A value that decides a shape as Python ints: int, tuple of ints, or None if unknown.
 
     Args:
-        value: int, sequence of ints, array, or tensor (eager ones are read; symbolic ones are
-            returned as they are, for the graph to carry).
+        value: int, sequence of ints, array, or tensor (eager ones are read; symbolic ones whose
+            value is not known are returned as they are, for the graph to carry).
     """
     if value is None or value.__class__ is int or value.__class__ is tuple:
         return value
     if isinstance(value, EagerTensor):
         value = value._array
     elif isinstance(value, Tensor):
-        return value
+        known = value.spec.value  # type: ignore[attr-defined]
+        if not isinstance(known, np.ndarray):
+            return value
+        value = known
     elif hasattr(value, "__tf_tensor__"):
         return static(convert(value))
     if isinstance(value, (np.ndarray, np.generic)):

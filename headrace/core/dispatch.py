@@ -16,6 +16,7 @@ import numpy as np
 from headrace.core.context import modes, state
 from headrace.core.convert import convert
 from headrace.core.explain import explain
+from headrace.core.graph import out_of_scope
 from headrace.core.op import Attrs, Op
 from headrace.core.tensor import EagerTensor, Tensor, as_array, new, wrap
 from headrace.core.variable import Variable
@@ -24,7 +25,9 @@ NO_ATTRS: dict[str, Any] = {}
 ndarray = np.ndarray
 
 
-def apply(op: type[Op], inputs: Sequence[Any], attrs: Attrs = NO_ATTRS) -> Any:
+def apply(
+    op: type[Op], inputs: Sequence[Any], attrs: Attrs = NO_ATTRS, name: str | None = None
+) -> Any:
     """Run `op` on `inputs`, or add it to the graph that is being built.
 
     Args:
@@ -32,13 +35,14 @@ def apply(op: type[Op], inputs: Sequence[Any], attrs: Attrs = NO_ATTRS) -> Any:
         inputs: tensors, or what can be converted to them, in the order of `op.operands`
             (a list input is spread out).
         attrs: attributes and static inputs by name.
+        name: what the node is called in a graph.
     Returns:
         A tensor, or a list of tensors for an op with several results.
     """
     recorders: tuple[Any, ...] = ()
     if modes:
         if state.graph is not None:
-            return state.graph.add(op, matched(op, inputs), attrs)
+            return add_node(op, matched(op, inputs), attrs, name)
         recorders = state.recorders
         if recorders:
             for x in inputs:
@@ -55,7 +59,7 @@ def apply(op: type[Op], inputs: Sequence[Any], attrs: Attrs = NO_ATTRS) -> Any:
         inputs = matched(op, inputs)
         symbol: Any = next((x for x in inputs if not isinstance(x, EagerTensor)), None)
         if symbol is not None:
-            return symbol.graph.add(op, inputs, attrs)
+            raise out_of_scope(symbol) from None
         arrays = [x._array for x in inputs]  # type: ignore[attr-defined]
     first = arrays[0].dtype
     kernel = op.table.get(first)
@@ -82,10 +86,22 @@ def apply(op: type[Op], inputs: Sequence[Any], attrs: Attrs = NO_ATTRS) -> Any:
     return output
 
 
-def create(op: type[Op], attrs: Attrs) -> Any:
+def add_node(op: type[Op], inputs: Sequence[Any], attrs: Attrs, name: str | None) -> Any:
+    """Add `op` to this thread's graph, and let its tapes see it there."""
+    output = state.graph.add(op, inputs, attrs, name)
+    if state.recorders:
+        outputs = output if output.__class__ is list else [output]
+        if outputs:
+            owned = outputs[0].node.inputs
+            for recorder in state.recorders:
+                recorder.record(op, owned, outputs, outputs[0].node.attrs)
+    return output
+
+
+def create(op: type[Op], attrs: Attrs, name: str | None = None) -> Any:
     """`apply` for an op without tensor inputs: its dtype comes from its attributes."""
     if state.graph is not None:
-        return state.graph.add(op, (), attrs)
+        return state.graph.add(op, (), attrs, name)
     try:
         return wrap_result(op.kernel(**attrs))
     except Exception as error:

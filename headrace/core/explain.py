@@ -89,3 +89,55 @@ def _not_allowed(attr: str, dtype: DType, allowed: frozenset[DType]) -> str:
         f"Value for attr '{attr}' of {kernel_name(dtype)} is not in the list of allowed "
         f"values: {', '.join(names)}"
     )
+
+
+def graph_dtype_problem(op: type[Op], dtypes: Sequence[DType]) -> str | None:
+    """What is wrong with the inputs' dtypes while a graph is built, or None."""
+    names = op.operands if not op.variadic else op.operands * len(dtypes)
+    shared: DType | None = None
+    leader = ""
+    for name, dtype in zip(names, dtypes, strict=False):
+        allowed = op.types[name][1] if name in op.types else op.dtypes
+        if name not in op.types:
+            if shared is None:
+                shared, leader = dtype, name
+            elif dtype != shared:
+                return (
+                    f"Input {name.lstrip('*')!r} of {op.name!r} Op has type {dtype.name} that "
+                    f"does not match type {shared.name} of argument {leader.lstrip('*')!r}."
+                )
+        if dtype not in allowed:
+            kinds = ", ".join(sorted(d.name for d in allowed))
+            return (
+                f"Value passed to parameter {name.lstrip('*')!r} has DataType {dtype.name} not "
+                f"in list of allowed values: {kinds}"
+            )
+    return None
+
+
+def in_graph(
+    problem: str, op: type[Op], label: str, inputs: Sequence[Any], specs: Sequence[Spec]
+) -> str:
+    """The text of a shape error while a graph is built: what went wrong at which node."""
+    if problem.startswith("Incompatible shapes") and len(specs) == 2:
+        pairs = zip(
+            reversed(specs[0].shape or ()), reversed(specs[1].shape or ()), strict=False
+        )
+        m, n = next(((m, n) for m, n in pairs if m != n and 1 not in (m, n)), (None, None))
+        problem = f"Dimensions must be equal, but are {m} and {n}" if m is not None else problem
+    names = [
+        x.name.removesuffix(":0") if hasattr(x, "node") else f"{label}/{operand}"
+        for x, operand in zip(inputs, op.operands * len(inputs), strict=False)
+    ]
+    kind = f"[T=DT_{kernel_name(specs[0].dtype).upper()}]" if specs else ""
+    shapes = ", ".join(_brackets(spec.shape) for spec in specs)
+    return (
+        f"{problem} for '{{{{node {label}}}}} = {op.name}{kind}({', '.join(names)})' with "
+        f"input shapes: {shapes}."
+    )
+
+
+def _brackets(shape: Any) -> str:
+    if shape is None:
+        return "<unknown>"
+    return "[" + ",".join("?" if n is None else str(n) for n in shape) + "]"

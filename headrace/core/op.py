@@ -15,10 +15,16 @@ Conventions
 - `kernel(*arrays, **attrs)` gets NumPy arrays and returns one array or a tuple of arrays.
 - `grad` is one rule per input, `(lambda dy, y, a, b: ..., lambda dy, y, a, b: ...)`, so that
   a walk computes only the gradients that it needs; or one function that returns them all.
+- The rule of an op with several results gets a list of gradients, zeros where none arrived, or
+  None there with `partial`.
 - `keep` names the operands that `grad` reads, and `output` if it reads that; of all others a
   tape may let go of the values (shape and dtype stay). Without it everything is kept.
 - A plain value among the inputs takes the dtype of the first tensor there, and is refused if it
   cannot; with `hinted` it then keeps its own, and the misfit is the op's error.
+- `stateful` ops keep their order in a graph; of these, `pure` ones only look (a read of a
+  variable) and may go when nobody needs the result.
+- `label` is what a node of the op is called in a graph by default, where that is not the op's
+  name (`Add` for `AddV2`).
 - A rule that is missing says why: `no_grad="integer result"`, `no_lower="string data"`.
 """
 
@@ -63,6 +69,7 @@ class Op:
     """Base of all op records; see the module's docstring for the rules."""
 
     name: str = ""
+    label: str = ""
     kind: Kind = Kind.OPAQUE
     inputs: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
@@ -71,10 +78,12 @@ class Op:
     types: Mapping[str, tuple[str, frozenset[DType]]] = {}
     keep: tuple[str, ...] | None = None
     stateful: bool = False
+    pure: bool = False
     hinted: bool = False
     ulp: Mapping[DType, float] = {}
     samples: tuple[Any, ...] = ()
     no_grad: str | None = None
+    partial: bool = False
     no_lower: str | None = None
     kernels: Mapping[DType, Callable[..., Any]] = {}
 
@@ -96,6 +105,8 @@ class Op:
     def __init_subclass__(cls) -> None:
         if not cls.name:
             cls.name = cls.__name__
+        if not cls.label:
+            cls.label = cls.name
         if cls.name in OPS:
             raise ValueError(f"An op named {cls.name!r} exists already.")
         OPS[cls.name] = cls

@@ -56,6 +56,10 @@ class Seeds:
             return before
 
 
+class Owner:
+    """Stands for one node of one executable, which draws on where it stopped."""
+
+
 class _Owner(threading.local):
     """Whose ops this thread runs: None eagerly."""
 

@@ -7,15 +7,19 @@ symbolic kind, which has no value, stands in `core/graph.py`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from headrace.base.dtypes import DType, as_dtype, from_numpy
+from headrace.base.dtypes import DType, as_dtype, from_numpy, variant
 from headrace.base.export import export
 from headrace.base.shapes import TensorShape
 from headrace.core.context import DEVICE
+
+next_uid = itertools.count(1).__next__
+"""Gives the identities by which tapes and graphs tell tensors apart."""
 
 _EAGER_ABSENT = ("name", "op", "graph", "value_index")
 _NUMPY_METHODS = frozenset("T astype ravel transpose reshape clip size tolist data".split())
@@ -240,9 +244,20 @@ def wrap(array: np.ndarray) -> EagerTensor:
     return tensor
 
 
-def as_array(value: Any) -> np.ndarray:
+class Handle:
+    """Base of values that are no arrays: lists of tensors, and what else a program hands on."""
+
+    __slots__ = ()
+
+    dtype = variant.np
+    shape: tuple[int, ...] = ()
+    ndim = 0
+    nbytes = 0
+
+
+def as_array(value: Any) -> Any:
     """What a kernel returned, as an array: NumPy gives scalars and objects for 0-d results."""
-    if value.__class__ is np.ndarray:
+    if value.__class__ is np.ndarray or value is None or isinstance(value, Handle):
         return value
     if isinstance(value, (bytes, str)):
         array = np.empty((), dtype=object)

@@ -69,6 +69,21 @@ class Handle:
         return f"<Resource of {self._variable!r}>"
 
 
+class _Hooks:
+    """What later floors provide for variables while a graph is built.
+
+    `read(variable, name)` and `update(variable, method, value, name)` add operations;
+    `lift(variable, initial_value, dtype)` gives the eager value of a variable that is made.
+    """
+
+    read: Callable[..., Tensor]
+    update: Callable[..., None]
+    lift: Callable[..., Any]
+
+
+hooks = _Hooks()
+
+
 @export("Variable")
 class Variable(Scatter):
     """A tensor whose value can be changed, and that tapes watch by themselves.
@@ -120,6 +135,8 @@ class Variable(Scatter):
                 "Argument `constraint` must be None or a callable. a callable. Got a "
                 f"{type(constraint)}:  {constraint}"
             )
+        if state.graph is not None:
+            initial_value = hooks.lift(self, initial_value, dtype)
         if callable(initial_value) and not isinstance(initial_value, (Tensor, Variable)):
             initial_value = initial_value()
         value = _initial(initial_value, None if dtype is None else as_dtype(dtype))
@@ -233,6 +250,8 @@ class Variable(Scatter):
 
     def value(self) -> Tensor:
         """The current value as a tensor; tapes see the read."""
+        if modes and state.graph is not None:
+            return hooks.read(self)
         tensor = wrap(self._array)
         if modes:
             for recorder in state.recorders:
@@ -241,10 +260,16 @@ class Variable(Scatter):
 
     def read_value(self) -> Tensor:
         """The current value as a tensor; tapes see the read."""
+        if state.graph is not None:
+            return hooks.read(self, "Read/ReadVariableOp")
         return self.value()
 
     def numpy(self) -> Any:
         """A copy of the current value as an array (or NumPy scalar)."""
+        if state.graph is not None:
+            raise NotImplementedError(
+                "numpy() is only available when eager execution is enabled."
+            )
         array = self._array
         return array.copy() if array.ndim else array[()]
 
@@ -302,6 +327,9 @@ class Variable(Scatter):
         Raises:
             ValueError: wrong dtype or shape; the old value stays.
         """
+        if modes and state.graph is not None:
+            hooks.update(self, "assign", value, name)
+            return UnreadVariable(self) if read_value else None
         tensor: Any = value if value.__class__ is EagerTensor else convert(value, self.dtype)
         array = tensor._array
         if array.dtype is not self._buffer.dtype:
@@ -325,7 +353,10 @@ class Variable(Scatter):
         read_value: bool = True,
     ) -> Any:
         """Add `delta`, a tensor of the variable's shape and dtype, to the value."""
-        self._update(np.add, delta, "AssignAddVariableOp")
+        if modes and state.graph is not None:
+            hooks.update(self, "assign_add", delta, name)
+        else:
+            self._update(np.add, delta, "AssignAddVariableOp")
         return UnreadVariable(self) if read_value else None
 
     def assign_sub(
@@ -336,7 +367,10 @@ class Variable(Scatter):
         read_value: bool = True,
     ) -> Any:
         """Subtract `delta`, a tensor of the variable's shape and dtype, from the value."""
-        self._update(np.subtract, delta, "AssignSubVariableOp")
+        if modes and state.graph is not None:
+            hooks.update(self, "assign_sub", delta, name)
+        else:
+            self._update(np.subtract, delta, "AssignSubVariableOp")
         return UnreadVariable(self) if read_value else None
 
     def _unread(self) -> UnreadVariable:

@@ -254,7 +254,7 @@ def leaky_relu(features, alpha=0.2, name=None):
     Args:
         features: real tensor; integers become float32.
         alpha: the slope below 0.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Source: TensorFlow's `LeakyRelu`.
 
     >>> tf.nn.leaky_relu([-1., 2.]).numpy()
@@ -263,7 +263,7 @@ def leaky_relu(features, alpha=0.2, name=None):
     features = convert(features)
     if features.dtype.is_integer:
         features = cast(features, float32)
-    return apply(LeakyRelu, (features,), {"alpha": float(alpha)})
+    return apply(LeakyRelu, (features,), {"alpha": float(alpha)}, name=name)
 
 
 def _shifted(x, axis):
@@ -348,13 +348,13 @@ class LogSoftmax(Op):
         return [x - top - total for x in items]
 
 
-def _along(op, logits, axis):
+def _along(op, logits, axis, name):
     """Apply an op of the last axis to another one."""
     logits = convert(logits)
     axis = -1 if axis is None else static(axis)
     rank = logits.ndim
     if axis in (-1, rank - 1):
-        return apply(op, (logits,))
+        return apply(op, (logits,), name=name)
     if not -rank <= axis < rank:
         raise errors.invalid_argument(
             f"`axis` must be in range [{-rank}, {rank}) where {rank} is the number of "
@@ -363,7 +363,7 @@ def _along(op, logits, axis):
         )
     order = list(range(rank))
     order[axis], order[-1] = order[-1], order[axis]
-    return transpose(apply(op, (transpose(logits, order),)), order)
+    return transpose(apply(op, (transpose(logits, order),), name=name), order)
 
 
 @export("nn.softmax", "math.softmax")
@@ -373,7 +373,7 @@ def softmax(logits, axis=None, name=None):
     Args:
         logits: float tensor of rank 1 or more.
         axis: int, the axis (default: last).
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor of the same shape; sums along the axis are 1.
     Raises: InvalidArgumentError: no such axis.
     Source: TensorFlow's `Softmax`.
@@ -381,7 +381,7 @@ def softmax(logits, axis=None, name=None):
     >>> tf.nn.softmax([1., 1.]).numpy()
     array([0.5, 0.5], dtype=float32)
     """
-    return _along(Softmax, logits, axis)
+    return _along(Softmax, logits, axis, name)
 
 
 @export("nn.log_softmax", "math.log_softmax")
@@ -391,7 +391,7 @@ def log_softmax(logits, axis=None, name=None):
     >>> tf.nn.log_softmax([1., 1.]).numpy()
     array([-0.6931472, -0.6931472], dtype=float32)
     """
-    return _along(LogSoftmax, logits, axis)
+    return _along(LogSoftmax, logits, axis, name)
 
 
 @export("nn.gelu")
@@ -401,7 +401,7 @@ def gelu(features, approximate=False, name=None):
     Args:
         features: float tensor.
         approximate: whether to use the formula with tanh.
-        name: not used eagerly.
+        name: of the operation in a graph.
 
     >>> tf.nn.gelu([-1., 1.]).numpy()
     array([-0.15865526,  0.8413447 ], dtype=float32)
@@ -439,7 +439,7 @@ def log_sigmoid(x, name=None):
 
     Args:
         x: float tensor.
-        name: not used eagerly.
+        name: of the operation in a graph.
 
     >>> tf.math.log_sigmoid([0., 100.]).numpy()
     array([-6.931472e-01, -3.783506e-44], dtype=float32)

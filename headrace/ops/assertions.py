@@ -32,7 +32,7 @@ def Assert(condition, data, summarize=None, name=None):
         condition: bool scalar (of a larger tensor all elements must be true).
         data: list of what the error's text shows.
         summarize: int, how many elements of each tensor it shows (default 3, all for -1).
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: InvalidArgumentError: the condition is false.
 
     >>> tf.Assert(tf.reduce_max([0.2, 0.8]) <= 1., ["too large"])
@@ -107,14 +107,14 @@ def check_numerics(tensor, message, name=None):
     Args:
         tensor: float tensor, any shape.
         message: how the error's text begins.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: InvalidArgumentError: an element is infinite or no number.
     Source: TensorFlow's `CheckNumerics`.
 
     >>> tf.debugging.check_numerics([1., 2.], "loss").numpy()
     array([1., 2.], dtype=float32)
     """
-    return apply(CheckNumerics, (tensor,), {"message": message})
+    return apply(CheckNumerics, (tensor,), {"message": message}, name=name)
 
 
 @export("debugging.assert_all_finite")
@@ -158,7 +158,7 @@ def assert_equal(x, y, message=None, summarize=None, name=None):
         x, y: tensors of one dtype whose shapes broadcast.
         message: how the error's text begins.
         summarize: int, how many elements it shows (default 3, all for -1).
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: InvalidArgumentError: an element for which it does not hold.
 
     >>> tf.debugging.assert_equal([1, 2], [1, 2])
@@ -233,7 +233,7 @@ def assert_positive(x, message=None, summarize=None, name=None):
         x: real tensor, any shape.
         message: how the error's text begins.
         summarize: int, how many elements it shows (default 3, all for -1).
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: InvalidArgumentError: an element for which it does not hold.
 
     >>> tf.debugging.assert_positive([1, 2])
@@ -277,7 +277,7 @@ def assert_near(x, y, rtol=None, atol=None, message=None, summarize=None, name=N
         rtol, atol: scalars (default: ten times the dtype's epsilon).
         message: how the error's text begins.
         summarize: int, how many elements it shows (default 3, all for -1).
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: InvalidArgumentError: two elements that differ by more.
 
     >>> tf.debugging.assert_near([1.], [1.0000001])
@@ -323,7 +323,7 @@ def assert_rank(x, rank, message=None, name=None):
         x: tensor.
         rank: int.
         message: how the error's text begins.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: ValueError: another rank.
 
     >>> tf.debugging.assert_rank([1, 2], 1)
@@ -360,7 +360,7 @@ def assert_type(tensor, tf_type, message=None, name=None):
         tensor: tensor.
         tf_type: dtype.
         message: how the error's text begins.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: TypeError: another dtype.
 
     >>> tf.debugging.assert_type(tf.constant(1.), tf.float32)
@@ -378,7 +378,7 @@ def assert_integer(x, message=None, name=None):
     Args:
         x: tensor.
         message: how the error's text begins.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: TypeError: another dtype.
 
     >>> tf.debugging.assert_integer([1, 2])
@@ -398,7 +398,7 @@ def assert_scalar(tensor, message=None, name=None):
     Args:
         tensor: tensor.
         message: how the error's text begins.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: ValueError: a rank above 0.
 
     >>> tf.debugging.assert_scalar(1.)
@@ -447,7 +447,7 @@ def assert_shapes(shapes, data=None, summarize=None, message=None, name=None):
             and `"."` or None for any size; `...` or `"*"` first or last stands for any number.
         data, summarize: not used.
         message: how the error's text begins.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: ValueError: a shape that does not fit.
 
     >>> tf.debugging.assert_shapes([(tf.ones([2, 3]), "NM"), (tf.ones([3]), ("M",))])
@@ -574,7 +574,7 @@ def ensure_shape(x, shape, name=None):
     Args:
         x: tensor of any dtype.
         shape: the shape; None is a size that is not checked.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: InvalidArgumentError: the shape does not fit.
     Source: TensorFlow's `EnsureShape`.
 
@@ -583,4 +583,4 @@ def ensure_shape(x, shape, name=None):
     """
     dims = TensorShape(shape)
     attr = None if dims.rank is None else tuple(dims.as_list())
-    return apply(EnsureShape, (x,), {"shape": attr})
+    return apply(EnsureShape, (x,), {"shape": attr}, name=name)

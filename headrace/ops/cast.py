@@ -91,7 +91,7 @@ def cast(x, dtype, name=None):
         x: number or bool tensor, `tf.IndexedSlices`, or what can be converted to a tensor.
         dtype: the dtype of the result. Floats become integers by dropping the fraction; complex
             numbers become real ones by dropping the imaginary part.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor of x's shape.
     Raises: TypeError: `dtype` names no dtype. UnimplementedError: no such conversion.
     Source: TensorFlow's `Cast`.
@@ -108,7 +108,7 @@ def cast(x, dtype, name=None):
         x = convert(x)
     if x.dtype is target:
         return x
-    return apply(Cast, (x,), {"DstT": target})
+    return apply(Cast, (x,), {"DstT": target}, name=name)
 
 
 def conj(x):
@@ -137,7 +137,7 @@ def conj_part(x, name=None):
 
     Args:
         x: number tensor, any shape.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor of x's shape and dtype.
 
     >>> tf.math.conj([1+2j]).numpy()
@@ -199,7 +199,7 @@ def real_part(input, name=None):
 
     Args:
         input: number tensor, any shape.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: real tensor of the same shape.
 
     >>> tf.math.real([1+2j]).numpy()
@@ -215,7 +215,7 @@ def imag_part(input, name=None):
 
     Args:
         input: number tensor, any shape.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: real tensor of the same shape.
 
     >>> tf.math.imag([1+2j]).numpy()

@@ -169,7 +169,7 @@ def logical_xor(x, y, name="LogicalXor"):
     Args:
         x: bool tensor, any shape.
         y: bool tensor whose shape broadcasts with x's.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: bool tensor of the broadcast shape.
 
     >>> tf.math.logical_xor([True, True], [True, False]).numpy()
@@ -346,7 +346,7 @@ def where(condition, x=None, y=None, name=None):
         condition: bool tensor; shapes of all three broadcast. Alone: any tensor.
         x: tensor, taken where the condition is true.
         y: tensor of x's dtype, taken elsewhere.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor of the broadcast shape; or an int64 tensor `[number of true ones, rank]`.
     Raises: ValueError: only one of `x` and `y` is given.
     Source: TensorFlow's `SelectV2` and `Where`.
@@ -358,7 +358,7 @@ def where(condition, x=None, y=None, name=None):
            [2]])
     """
     if x is None and y is None:
-        return apply(Where, (convert(condition),))
+        return apply(Where, (convert(condition),), name=name)
     if x is None or y is None:
         raise ValueError("x and y must both be non-None or both be None.")
-    return apply(SelectV2, (condition, x, y))
+    return apply(SelectV2, (condition, x, y), name=name)

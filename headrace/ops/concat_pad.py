@@ -20,6 +20,7 @@ from headrace.ops.shapes import brackets, shape_of
 class ConcatV2(Op):
     """Tensors one after the other along an axis."""
 
+    label = "concat"
     kind = Kind.MOVEMENT
     inputs = ("*values", "axis")
     static = ("axis",)
@@ -124,7 +125,7 @@ def concat(values, axis, name="concat"):
     Args:
         values: list of tensors of one dtype, equal in all dimensions but `axis`.
         axis: int, the axis.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor of the same rank.
     Raises: InvalidArgumentError: shapes that do not fit, or no such axis.
     Source: TensorFlow's `ConcatV2`.
@@ -137,12 +138,13 @@ def concat(values, axis, name="concat"):
     axis = static(axis)
     if len(values) == 1:
         return identity(values[0])
-    return apply(ConcatV2, values, {"axis": axis})
+    return apply(ConcatV2, values, {"axis": axis}, name=name)
 
 
 class Pack(Op):
     """Tensors of one shape along a new axis."""
 
+    label = "stack"
     kind = Kind.MOVEMENT
     inputs = ("*values",)
     attrs = {"axis": 0}
@@ -229,7 +231,7 @@ def stack(values, axis=0, name="stack"):
     Args:
         values: list of tensors of one dtype and shape.
         axis: int, where the new axis stands.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor of one rank more.
     Raises: InvalidArgumentError: shapes that differ. ValueError: no such axis.
     Source: TensorFlow's `Pack`.
@@ -250,7 +252,7 @@ def stack(values, axis=0, name="stack"):
     rank = first.shape.rank
     if rank is not None and not -rank - 1 <= axis <= rank:
         raise ValueError(f"Argument `axis` = {axis} not in range [{-rank - 1}, {rank + 1})")
-    return apply(Pack, [first, *values[1:]], {"axis": axis})
+    return apply(Pack, [first, *values[1:]], {"axis": axis}, name=name)
 
 
 def _of_one_dtype(values):
@@ -265,6 +267,7 @@ def _of_one_dtype(values):
 class Unpack(Op):
     """The slices of a tensor along an axis, without that axis."""
 
+    label = "unstack"
     kind = Kind.MOVEMENT
     inputs = ("value",)
     attrs = {"num": None, "axis": 0}
@@ -317,7 +320,7 @@ def unstack(value, num=None, axis=0, name="unstack"):
         value: tensor of rank 1 or more.
         num: int, how many slices there are (default: the axis's size).
         axis: int, the axis.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: ValueError: no such axis, or an unknown size.
     Source: TensorFlow's `Unpack`.
 
@@ -334,12 +337,13 @@ def unstack(value, num=None, axis=0, name="unstack"):
         num = shape[axis] if shape.rank is not None else None
         if num is None:
             raise ValueError(f"Cannot infer argument `num` from shape {shape}")
-    return apply(Unpack, (value,), {"num": static(num), "axis": axis})
+    return apply(Unpack, (value,), {"num": static(num), "axis": axis}, name=name)
 
 
 class SplitV(Op):
     """Consecutive pieces of a tensor along an axis."""
 
+    label = "split"
     kind = Kind.MOVEMENT
     inputs = ("value", "size_splits", "axis")
     static = ("size_splits", "axis")
@@ -427,7 +431,7 @@ def split(value, num_or_size_splits, axis=0, num=None, name="split"):
             -1 (the rest).
         axis: int, the axis.
         num: int, how many pieces there are, where the sizes are not known.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: list of tensors.
     Raises: InvalidArgumentError: sizes that do not add up.
     Source: TensorFlow's `Split` and `SplitV`.
@@ -451,7 +455,7 @@ def split(value, num_or_size_splits, axis=0, num=None, name="split"):
                 "Split",
             )
         sizes = (shape[axis] // sizes,) * sizes
-    return apply(SplitV, (value,), {"size_splits": sizes, "axis": axis})
+    return apply(SplitV, (value,), {"size_splits": sizes, "axis": axis}, name=name)
 
 
 class PadV2(Op):
@@ -620,7 +624,7 @@ def pad(tensor, paddings, mode="CONSTANT", constant_values=0, name=None):
         paddings: integer tensor `[rank, 2]`: how much to add before and after each axis.
         mode: "CONSTANT", "REFLECT" (the edge is not repeated) or "SYMMETRIC" (it is).
         constant_values: scalar of the border in mode CONSTANT.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: InvalidArgumentError: paddings that do not fit. ValueError: an unknown mode.
     Source: TensorFlow's `Pad`, `PadV2` and `MirrorPad`.
 
@@ -634,9 +638,9 @@ def pad(tensor, paddings, mode="CONSTANT", constant_values=0, name=None):
     kind = mode.upper()
     if kind == "CONSTANT":
         value = convert(constant_values, tensor.dtype)
-        return apply(PadV2, (tensor, value), {"paddings": widths})
+        return apply(PadV2, (tensor, value), {"paddings": widths}, name=name)
     if kind in ("REFLECT", "SYMMETRIC"):
-        return apply(MirrorPad, (tensor,), {"paddings": widths, "mode": kind})
+        return apply(MirrorPad, (tensor,), {"paddings": widths, "mode": kind}, name=name)
     raise ValueError(
         'Value of argument `mode` expected to be one of "CONSTANT", "REFLECT", or "SYMMETRIC". '
         f"Received `mode` = {mode}"

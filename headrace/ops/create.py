@@ -12,6 +12,7 @@ from headrace.base.dtypes import bool as bool_dtype
 from headrace.base.dtypes import string as string_dtype
 from headrace.base.export import export
 from headrace.base.shapes import TensorShape, as_tuple
+from headrace.core.context import state
 from headrace.core.convert import CONVERTERS, convert, hooks, static
 from headrace.core.dispatch import apply
 from headrace.core.op import Kind, Op, Spec
@@ -30,7 +31,7 @@ def convert_to_tensor(value, dtype=None, dtype_hint=None, name=None):
         value: tensor, variable, array, number, text, or nested list of these.
         dtype: the dtype it must have.
         dtype_hint: the dtype it should have if the value allows it.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: TypeError, ValueError: no tensor can be made of it.
 
     >>> tf.convert_to_tensor([[1, 2], [3, 4]])
@@ -40,7 +41,10 @@ def convert_to_tensor(value, dtype=None, dtype_hint=None, name=None):
     """
     wanted = None if dtype is None else as_dtype(dtype)
     hint = None if dtype_hint is None else as_dtype(dtype_hint)
-    return convert(value, wanted, hint)
+    tensor = convert(value, wanted, hint)
+    if state.graph is not None and tensor.__class__ is EagerTensor and tensor is not value:
+        return state.graph.constant(tensor._array, name)
+    return tensor
 
 
 @export("constant")
@@ -51,7 +55,7 @@ def constant(value, dtype=None, shape=None, name="Const"):
         value: number, text, array, or nested list of these.
         dtype: dtype of the result; numbers are converted to it.
         shape: shape of the result; a single number fills it.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: TypeError, ValueError: the value does not fit dtype or shape, or is ragged.
 
     >>> tf.constant([1, 2, 3, 4], shape=(2, 2), dtype=tf.float32).numpy()
@@ -64,7 +68,14 @@ def constant(value, dtype=None, shape=None, name="Const"):
             f"Expected tensor {value.numpy()} with dtype {wanted!r}, but got dtype "
             f"{value.dtype!r}."
         )
-    tensor = convert(value, wanted)
+    tensor = _shaped_constant(value, wanted, shape)
+    if state.graph is not None and isinstance(tensor, EagerTensor):
+        return state.graph.constant(tensor._array, name)
+    return tensor
+
+
+def _shaped_constant(value, dtype, shape):
+    tensor = convert(value, dtype)
     if shape is None:
         return tensor
     dims = as_tuple(TensorShape(shape))
@@ -164,7 +175,7 @@ def fill(dims, value, name=None):
     Args:
         dims: integer vector, the shape.
         value: scalar of any dtype.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: InvalidArgumentError: a negative size, or a value that is no scalar.
     Source: TensorFlow's `Fill`.
 
@@ -172,10 +183,14 @@ def fill(dims, value, name=None):
     array([[7, 7],
            [7, 7]], dtype=int32)
     """
-    return apply(Fill, (value,), {"dims": static(dims)})
+    return apply(Fill, (value,), {"dims": static(dims)}, name=name)
 
 
-def _filled(shape, number, dtype):
+_FEW = 1 << 12
+"""Up to so many elements stand in a graph as a value, larger ones as `Fill`."""
+
+
+def _filled(shape, number, dtype, name):
     """A tensor of `shape`; eager when the shape is known."""
     dims = static(shape)
     dims = (dims,) if dims.__class__ is int else dims
@@ -184,8 +199,12 @@ def _filled(shape, number, dtype):
             raise errors.invalid_argument("Fill dimensions must be >= 0", "Fill")
         if dtype is string_dtype:
             return wrap(np.full(dims, b"" if not number else b"1", object))
-        return wrap(np.zeros(dims, dtype.np) if not number else np.full(dims, number, dtype.np))
-    return fill(dims, convert(dtype.np.type(number)))
+        array = np.zeros(dims, dtype.np) if not number else np.full(dims, number, dtype.np)
+        if state.graph is None:
+            return wrap(array)
+        if array.size < _FEW:
+            return state.graph.constant(array, name)
+    return fill(dims, convert(dtype.np.type(number)), name)
 
 
 @export("zeros")
@@ -195,7 +214,7 @@ def zeros(shape, dtype=float32, name=None, layout=None):
     Args:
         shape: integer vector, or a single int for a vector.
         dtype: dtype of the result.
-        name: not used eagerly.
+        name: of the operation in a graph.
         layout: layouts for distributed tensors are not supported; must be None.
 
     >>> tf.zeros([2, 3]).numpy()
@@ -203,7 +222,7 @@ def zeros(shape, dtype=float32, name=None, layout=None):
            [0., 0., 0.]], dtype=float32)
     """
     _no_layout(layout)
-    return _filled(shape, 0, as_dtype(dtype))
+    return _filled(shape, 0, as_dtype(dtype), name or "zeros")
 
 
 @export("ones")
@@ -217,7 +236,7 @@ def ones(shape, dtype=float32, name=None, layout=None):
     wanted = as_dtype(dtype)
     if wanted is string_dtype:
         raise TypeError("tf.ones is not defined for dtype string")
-    return _filled(shape, 1, wanted)
+    return _filled(shape, 1, wanted, name or "ones")
 
 
 def _no_layout(layout):
@@ -234,7 +253,7 @@ def zeros_like(input, dtype=None, name=None, layout=None):
     Args:
         input: tensor, variable, or what can be converted to a tensor.
         dtype: dtype of the result (default: that of input).
-        name: not used eagerly.
+        name: of the operation in a graph.
         layout: must be None.
 
     >>> tf.zeros_like([1., 2.]).numpy()
@@ -242,7 +261,8 @@ def zeros_like(input, dtype=None, name=None, layout=None):
     """
     _no_layout(layout)
     x = convert(input)
-    return _filled(shape_of(x), 0, x.dtype if dtype is None else as_dtype(dtype))
+    wanted = x.dtype if dtype is None else as_dtype(dtype)
+    return _filled(shape_of(x), 0, wanted, name or "zeros_like")
 
 
 @export("ones_like")
@@ -254,12 +274,14 @@ def ones_like(input, dtype=None, name=None, layout=None):
     """
     _no_layout(layout)
     x = input if input.__class__ is EagerTensor else convert(input)
-    return _filled(shape_of(x), 1, x.dtype if dtype is None else as_dtype(dtype))
+    wanted = x.dtype if dtype is None else as_dtype(dtype)
+    return _filled(shape_of(x), 1, wanted, name or "ones_like")
 
 
 class Range(Op):
     """Numbers from a start in equal steps, short of a limit."""
 
+    label = "range"
     kind = Kind.OPAQUE
     inputs = ("start", "limit", "delta")
     dtypes = REALS
@@ -318,7 +340,7 @@ def range_(start, limit=None, delta=1, dtype=None, name="range"):
         limit: scalar, not reached.
         delta: scalar, the step; may be negative.
         dtype: dtype of the result (default: the widest of the arguments').
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: vector.
     Raises: InvalidArgumentError: a step of 0, or one in the wrong direction.
     Source: TensorFlow's `Range`.
@@ -335,7 +357,7 @@ def range_(start, limit=None, delta=1, dtype=None, name="range"):
         parts = [convert(part) for part in (start, limit, delta)]
         target = max((part.dtype for part in parts), key=_HIERARCHY.index)
         parts = [cast(part, target) for part in parts]
-    return apply(Range, parts)
+    return apply(Range, parts, name=name)
 
 
 def _scalar(value, dtype):
@@ -355,7 +377,7 @@ def eye(num_rows, num_columns=None, batch_shape=None, dtype=float32, name=None):
         num_columns: int, the number of columns (default: as many).
         batch_shape: integer vector: as many matrices in leading dimensions.
         dtype: dtype of the result.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor `[batch..., rows, columns]`.
 
     >>> tf.eye(2).numpy()
@@ -377,7 +399,7 @@ def linspace(start, stop, num, name=None, axis=0):
         start: float tensor.
         stop: float tensor of start's dtype; shapes broadcast.
         num: int, how many; at least 1.
-        name: not used eagerly.
+        name: of the operation in a graph.
         axis: int, where the new axis stands.
     Raises: InvalidArgumentError: fewer than 1 number.
 
@@ -400,6 +422,7 @@ def linspace(start, stop, num, name=None, axis=0):
 class OneHot(Op):
     """Vectors that are `on_value` at one position and `off_value` elsewhere."""
 
+    label = "one_hot"
     kind = Kind.MOVEMENT
     inputs = ("indices", "depth", "on_value", "off_value")
     static = ("depth",)
@@ -475,7 +498,7 @@ def one_hot(indices, depth, on_value=None, off_value=None, axis=None, dtype=None
         off_value: scalar instead of 0.
         axis: int, where the new axis stands (default: last).
         dtype: dtype of the result (default: that of the values, else float32).
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: TypeError: the values' dtypes differ from each other or from `dtype`.
     Source: TensorFlow's `OneHot`.
 
@@ -500,7 +523,7 @@ def one_hot(indices, depth, on_value=None, off_value=None, axis=None, dtype=None
     on = _scalar(True if target is bool_dtype else 1, target) if on is None else on
     off = _scalar(False if target is bool_dtype else 0, target) if off is None else off
     attrs = {"depth": static(depth), "axis": -1 if axis is None else axis}
-    return apply(OneHot, (indices, on, off), attrs)
+    return apply(OneHot, (indices, on, off), attrs, name=name)
 
 
 @export("meshgrid")
@@ -510,7 +533,7 @@ def meshgrid(*args, **kwargs):
     Args:
         *args: vectors (other tensors are flattened) of lengths n1, n2, ...
         indexing: `"xy"` (default: the first two axes are swapped, as in pictures) or `"ij"`.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: list of tensors `[n2, n1, n3, ...]`, or `[n1, n2, n3, ...]` for `"ij"`.
     Raises: TypeError, ValueError: another argument, or another word for `indexing`.
 

@@ -52,6 +52,7 @@ add = binary(
     "Sum of two tensors, element by element: `x + y`.",
     export=("math.add", "add"),
     example="tf.add([1., 2.], 10.).numpy() -> array([11., 12.], dtype=float32)",
+    label="Add",
     dtypes=NUMERIC | {string_dtype},
     kernel=np.add,
     grad=(lambda dy, z, x, y: dy, lambda dy, z, x, y: dy),
@@ -93,6 +94,7 @@ divide_real = binary(
     "Quotient of two tensors, element by element.",
     export=("realdiv",),
     example="tf.realdiv([1., 3.], [2., 4.]).numpy() -> array([0.5 , 0.75], dtype=float32)",
+    label="truediv",
     dtypes=FLOATS | COMPLEX,
     kernel=np.true_divide,
     grad=(
@@ -151,6 +153,7 @@ floordiv = binary(
     "Quotient of two tensors, rounded towards minus infinity: `x // y`.",
     export=("math.floordiv", "floordiv"),
     example="tf.math.floordiv([-7, 7], [2, 2]).numpy() -> array([-4,  3], dtype=int32)",
+    label="floordiv",
     dtypes=REALS,
     kernel=_floor_divide,
     kernels={dtype: _no_zero(np.floor_divide) for dtype in INTS},
@@ -415,7 +418,7 @@ def absolute(x, name=None):
 
     Args:
         x: float, signed integer or complex tensor, any shape.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: real tensor of x's shape (complex64 gives float32, complex128 float64).
     Source: TensorFlow's `Abs` and `ComplexAbs`.
 
@@ -501,7 +504,7 @@ def truediv(x, y, name=None):
     Args:
         x: number tensor, any shape; int8 and int16 become float32, other integers float64.
         y: tensor of x's dtype whose shape broadcasts with x's.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: float or complex tensor of the broadcast shape.
     Raises: TypeError: the dtypes differ.
     Source: TensorFlow's `RealDiv`.
@@ -518,7 +521,7 @@ def truediv(x, y, name=None):
     if x.dtype.is_integer and y.dtype is x.dtype:
         target = float32 if x.dtype.size <= 2 else float64
         x, y = cast(x, target), cast(y, target)
-    return divide_real(x, y)
+    return divide_real(x, y, name or "truediv")
 
 
 @export("math.divide", "divide", "div")
@@ -528,7 +531,7 @@ def divide(x, y, name=None):
     Args:
         x: number tensor, any shape; a plain value takes y's dtype.
         y: tensor of x's dtype whose shape broadcasts with x's.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: float or complex tensor of the broadcast shape.
     Raises: TypeError: the dtypes differ.
     Source: TensorFlow's `RealDiv`.
@@ -538,4 +541,4 @@ def divide(x, y, name=None):
     """
     if isinstance(y, Tensor) and not isinstance(x, Tensor):
         x = convert(x, y.dtype)
-    return truediv(x, y)
+    return truediv(x, y, name)

@@ -238,7 +238,7 @@ def gather(params, indices, validate_indices=None, axis=None, batch_dims=0, name
         validate_indices: not used; positions are always checked.
         axis: int, the axis (default: `batch_dims`).
         batch_dims: int, how many leading dimensions of both go together.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor `params.shape[:axis] + indices.shape[batch_dims:] + params.shape[axis+1:]`.
     Raises: InvalidArgumentError: a position outside.
     Source: TensorFlow's `GatherV2`.
@@ -250,7 +250,7 @@ def gather(params, indices, validate_indices=None, axis=None, batch_dims=0, name
     batch = static(batch_dims)
     batch = batch + indices.shape.rank if batch < 0 else batch
     axis = batch if axis is None else static(axis)
-    return apply(GatherV2, (params, indices), {"axis": axis, "batch_dims": batch})
+    return apply(GatherV2, (params, indices), {"axis": axis, "batch_dims": batch}, name=name)
 
 
 class GatherNd(Op):
@@ -350,7 +350,7 @@ def gather_nd(params, indices, batch_dims=0, name=None, bad_indices_policy=""):
         params: tensor, or variable.
         indices: int32 or int64 tensor `[..., k]`: positions in the first k dimensions.
         batch_dims: must be 0 here.
-        name: not used eagerly.
+        name: of the operation in a graph.
         bad_indices_policy: "" or "ERROR": a position outside is an error.
     Returns: tensor `indices.shape[:-1] + params.shape[k:]`.
     Raises: InvalidArgumentError: a position outside.
@@ -365,7 +365,7 @@ def gather_nd(params, indices, batch_dims=0, name=None, bad_indices_policy=""):
         raise errors.unimplemented(
             f"bad_indices_policy {bad_indices_policy!r} is not supported"
         )
-    return apply(GatherNd, (params, indices))
+    return apply(GatherNd, (params, indices), name=name)
 
 
 class ScatterNd(Op):
@@ -439,14 +439,14 @@ def scatter_nd(indices, updates, shape, name=None):
         indices: int32 or int64 tensor `[..., k]`.
         updates: number tensor `indices.shape[:-1] + shape[k:]`.
         shape: integer vector, the result's shape.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: InvalidArgumentError: a position outside, or shapes that do not fit.
     Source: TensorFlow's `ScatterNd`.
 
     >>> tf.scatter_nd([[1], [3]], [9., 10.], [5]).numpy()
     array([ 0.,  9.,  0., 10.,  0.], dtype=float32)
     """
-    return apply(ScatterNd, (indices, updates), {"shape": static(shape)})
+    return apply(ScatterNd, (indices, updates), {"shape": static(shape)}, name=name)
 
 
 class UnsortedSegmentSum(Op):
@@ -545,7 +545,7 @@ def unsorted_segment_sum(data, segment_ids, num_segments, name=None):
         data: number tensor `ids.shape + [...]`.
         segment_ids: int32 or int64 tensor; slices with a negative number are left out.
         num_segments: int, the number of segments.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor `[num_segments, ...]`.
     Raises: InvalidArgumentError: a number that is too large, or shapes that do not fit.
     Source: TensorFlow's `UnsortedSegmentSum`.
@@ -554,7 +554,10 @@ def unsorted_segment_sum(data, segment_ids, num_segments, name=None):
     array([5., 2.], dtype=float32)
     """
     return apply(
-        UnsortedSegmentSum, (data, segment_ids), {"num_segments": static(num_segments)}
+        UnsortedSegmentSum,
+        (data, segment_ids),
+        {"num_segments": static(num_segments)},
+        name=name,
     )
 
 

@@ -74,7 +74,7 @@ def unary(
     )
 
     def function(x: Any, name: str | None = None) -> Any:
-        return apply(op, (x,))
+        return apply(op, (x,), name=name)
 
     return public(function, op, export)
 
@@ -131,7 +131,7 @@ def binary(
     )
 
     def function(x: Any, y: Any, name: str | None = None) -> Any:
-        return apply(op, (x, y))
+        return apply(op, (x, y), name=name)
 
     return public(function, op, export)
 

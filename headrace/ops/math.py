@@ -82,7 +82,7 @@ def add_n(inputs, name=None):
 
     Args:
         inputs: list of number tensors or `tf.IndexedSlices`.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor of their shape.
     Raises: ValueError: no list, or an empty one. InvalidArgumentError: shapes that differ.
     Source: TensorFlow's `AddN`.
@@ -97,7 +97,7 @@ def add_n(inputs, name=None):
             f"and shape. Received: {inputs}"
         )
     parts = [convert(x) if isinstance(x, IndexedSlices) else x for x in inputs]
-    return apply(AddN, parts)
+    return apply(AddN, parts, name=name)
 
 
 @export("math.accumulate_n")
@@ -108,7 +108,7 @@ def accumulate_n(inputs, shape=None, tensor_dtype=None, name=None):
         inputs: list of number tensors.
         shape: the shape that they must have.
         tensor_dtype: the dtype that they must have.
-        name: not used eagerly.
+        name: of the operation in a graph.
     """
     for x in inputs:
         x = convert(x)
@@ -127,7 +127,7 @@ def clip_by_value(t, clip_value_min, clip_value_max, name=None):
         t: real tensor, or `tf.IndexedSlices`.
         clip_value_min: the lower limit; its shape broadcasts to t's.
         clip_value_max: the upper limit; its shape broadcasts to t's.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor of t's shape.
     Raises: InvalidArgumentError: limits that make the tensor larger.
 
@@ -156,7 +156,7 @@ def clip_by_norm(t, clip_norm, axes=None, name=None):
         t: float tensor, or `tf.IndexedSlices`.
         clip_norm: scalar, the largest norm.
         axes: ints, the axes over which norms are taken (default: all).
-        name: not used eagerly.
+        name: of the operation in a graph.
 
     >>> tf.clip_by_norm([3., 4.], 1.).numpy()
     array([0.6, 0.8], dtype=float32)
@@ -177,7 +177,7 @@ def global_norm(t_list, name=None):
 
     Args:
         t_list: list of float tensors or `tf.IndexedSlices`; None is left out.
-        name: not used eagerly.
+        name: of the operation in a graph.
 
     >>> tf.linalg.global_norm([[3.], [4.]])
     <tf.Tensor: shape=(), dtype=float32, numpy=5.0>
@@ -196,7 +196,7 @@ def clip_by_global_norm(t_list, clip_norm, use_norm=None, name=None):
         t_list: list of float tensors or `tf.IndexedSlices`; None stays None.
         clip_norm: scalar, the largest norm.
         use_norm: scalar, the norm if it is known.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: `(list of tensors, the norm that they had)`; NaN if that norm is infinite.
 
     >>> clipped, norm = tf.clip_by_global_norm([[3.], [4.]], 1.)
@@ -225,7 +225,7 @@ def l2_normalize(x, axis=None, epsilon=1e-12, name=None):
         x: float or complex tensor.
         axis: int or ints.
         epsilon: the least squared norm to divide by.
-        name: not used eagerly.
+        name: of the operation in a graph.
 
     >>> tf.math.l2_normalize([3., 4.]).numpy()
     array([0.6      , 0.8000001], dtype=float32)
@@ -247,7 +247,7 @@ def moments(x, axes, shift=None, keepdims=False, name=None):
         axes: ints.
         shift: not used, as in TensorFlow.
         keepdims: whether reduced axes stay, with size 1.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: `(mean, variance)`.
 
     >>> mean, variance = tf.nn.moments([1., 2., 3., 4.], axes=[0])
@@ -273,7 +273,7 @@ def polyval(coeffs, x, name=None):
     Args:
         coeffs: list of tensors.
         x: tensor.
-        name: not used eagerly.
+        name: of the operation in a graph.
 
     >>> tf.math.polyval([1., 2., 3.], 2.)
     <tf.Tensor: shape=(), dtype=float32, numpy=11.0>
@@ -297,7 +297,7 @@ def tensordot(a, b, axes, name=None):
         a: number tensor.
         b: tensor of a's dtype.
         axes: int n (the last n axes of a with the first n of b), or two lists of axes.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: ValueError: lists of different lengths.
     Source: a product of matrices after transposing.
 

@@ -157,13 +157,13 @@ def _conjugated(c, x, adjoint):
     return c.map(x.shape, x.dtype, lambda *i: c.conj(x[i]))
 
 
-def _matrices(a, b, transpose_a=False, transpose_b=False):
-    return apply(MatMul, (a, b), {"transpose_a": transpose_a, "transpose_b": transpose_b})
+def _matrices(a, b, transpose_a=False, transpose_b=False, name=None):
+    return apply(MatMul, (a, b), {"transpose_a": transpose_a, "transpose_b": transpose_b}, name)
 
 
-def _batches(x, y, adj_x=False, adj_y=False):
+def _batches(x, y, adj_x=False, adj_y=False, name=None):
     """`x @ y` with adjoints, in such a way that gradients need no conjugates of their own."""
-    return apply(BatchMatMulV2, (x, y), {"adj_x": adj_x, "adj_y": adj_y})
+    return apply(BatchMatMulV2, (x, y), {"adj_x": adj_x, "adj_y": adj_y}, name)
 
 
 def _left(product, dy, b, flip_a, flip_b):
@@ -221,7 +221,7 @@ def matmul(
         a_is_sparse, b_is_sparse: hints that change nothing in the result.
         output_type: dtype of the result (default: that of a).
         grad_a, grad_b: hints that change nothing in the result.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor `[..., m, n]`.
     Raises: InvalidArgumentError: sizes that do not fit, or vectors. ValueError: both a
         transpose and an adjoint.
@@ -252,9 +252,9 @@ def matmul(
     if a.ndim == 2 and b.ndim == 2:
         if a.dtype.is_complex:
             a, b = conj(a) if adjoint_a else a, conj(b) if adjoint_b else b
-        return _matrices(a, b, transpose_a or adjoint_a, transpose_b or adjoint_b)
+        return _matrices(a, b, transpose_a or adjoint_a, transpose_b or adjoint_b, name)
     if 0 <= min(-1 if x.ndim is None else x.ndim for x in (a, b)) < 2:
         raise _no_matrix(a, b)
     if (transpose_a or transpose_b) and a.dtype.is_complex:
         a, b = conj(a) if transpose_a else a, conj(b) if transpose_b else b
-    return _batches(a, b, transpose_a or adjoint_a, transpose_b or adjoint_b)
+    return _batches(a, b, transpose_a or adjoint_a, transpose_b or adjoint_b, name or "MatMul")

@@ -24,13 +24,14 @@ ndarray = np.ndarray
 
 
 def forward(
-    function: Callable[..., Any], strict: bool = False, op: Any = None
+    function: Callable[..., Any], strict: bool = False, op: Any = None, name: str | None = None
 ) -> Callable[[Any, Any], Any]:
     """The method `x OP y` for a public function of two inputs.
 
     Args:
         strict: whether `y` must fit x's dtype (comparisons); else a misfit is the op's error.
         op: the record whose kernel is tried first (default: that of the function).
+        name: what the node is called in a graph.
     """
     table = (op or function.op).table  # type: ignore[attr-defined]
 
@@ -60,7 +61,7 @@ def forward(
                 return tensor
         if strict and not isinstance(y, (Tensor, Variable)):
             y = convert(y, x.dtype)
-        return function(x, y)
+        return function(x, y, name)
 
     return method
 
@@ -68,10 +69,10 @@ def forward(
 elementwise.add.op.hinted = True  # type: ignore[attr-defined]
 
 
-def times(x: Any, y: Any) -> Any:
+def times(x: Any, y: Any, name: str | None = None) -> Any:
     """`x * y` off the fast path: of two bools it is `x & y`."""
     try:
-        return apply(times.op, (x, y))  # type: ignore[attr-defined]
+        return apply(times.op, (x, y), name=name)  # type: ignore[attr-defined]
     except errors.InvalidArgumentError:
         if x.dtype is bool_dtype:
             return compare.logical_and(x, convert(y, bool_dtype))
@@ -81,9 +82,11 @@ def times(x: Any, y: Any) -> Any:
 times.op = elementwise.multiply.op  # type: ignore[attr-defined]
 
 
-def backward(function: Callable[..., Any], op: Any = None) -> Callable[[Any, Any], Any]:
+def backward(
+    function: Callable[..., Any], op: Any = None, name: str | None = None
+) -> Callable[[Any, Any], Any]:
     """The method `y OP x` for a public function of two inputs; y takes x's dtype."""
-    swapped = forward(function, op=op)
+    swapped = forward(function, op=op, name=name)
 
     def method(x: Any, y: Any) -> Any:
         if y.__class__ is not EagerTensor:
@@ -132,7 +135,7 @@ def _invert(x: Any) -> Any:
 
 
 def _rmatmul(x: Any, y: Any) -> Any:
-    return matmul.matmul(convert(y, x.dtype), x)
+    return matmul.matmul(convert(y, x.dtype), x, name="matmul")
 
 
 def _table() -> dict[str, Callable[..., Any]]:
@@ -147,7 +150,7 @@ def _table() -> dict[str, Callable[..., Any]]:
         "__neg__": lambda x: e.negative(x),
         "__abs__": lambda x: e.absolute(x),
         "__invert__": _invert,
-        "__matmul__": lambda x, y: matmul.matmul(x, y),
+        "__matmul__": lambda x, y: matmul.matmul(x, y, name="matmul"),
         "__rmatmul__": _rmatmul,
         "__truediv__": forward(e.truediv, op=e.divide_real.op),
         "__rtruediv__": backward(e.truediv, op=e.divide_real.op),
@@ -161,8 +164,8 @@ def _table() -> dict[str, Callable[..., Any]]:
         ("mod", e.floormod),
         ("pow", e.power),
     ):
-        methods[f"__{name}__"] = forward(function)
-        methods[f"__r{name}__"] = backward(function)
+        methods[f"__{name}__"] = forward(function, name=name)
+        methods[f"__r{name}__"] = backward(function, name=name)
     for name, logical, bitwise in (
         ("and", c.logical_and, c.bitwise_and),
         ("or", c.logical_or, c.bitwise_or),

@@ -375,7 +375,7 @@ def uniform(shape, minval=0, maxval=None, dtype=float32, seed=None, name=None):
         maxval: upper bound, excluded (default 1; must be given for integers).
         dtype: float16, bfloat16, float32, float64, int32 or int64.
         seed: int, the op's own seed beside the global one.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor of the shape and dtype.
     Raises: ValueError: another dtype, or integers without `maxval`.
     Source: TensorFlow's `RandomUniform` and `RandomUniformInt`.
@@ -418,7 +418,7 @@ def normal(shape, mean=0.0, stddev=1.0, dtype=float32, seed=None, name=None):
         stddev: the standard deviation; broadcasts with the result.
         dtype: float16, bfloat16, float32 or float64.
         seed: int, the op's own seed beside the global one.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor of the shape (broadcast with `mean` and `stddev`) and dtype.
     Source: TensorFlow's `RandomStandardNormal`.
 
@@ -439,7 +439,7 @@ def truncated_normal(shape, mean=0.0, stddev=1.0, dtype=float32, seed=None, name
         stddev: the standard deviation before truncation; broadcasts with the result.
         dtype: float16, bfloat16, float32 or float64.
         seed: int, the op's own seed beside the global one.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor of the shape (broadcast with `mean` and `stddev`) and dtype.
     Source: TensorFlow's `TruncatedNormal`.
 
@@ -470,7 +470,7 @@ def shuffle(value, seed=None, name=None):
     Args:
         value: tensor of any dtype and shape.
         seed: int, the op's own seed beside the global one.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor of the shape and dtype of `value`.
     Source: TensorFlow's `RandomShuffle`.
 
@@ -478,7 +478,7 @@ def shuffle(value, seed=None, name=None):
     >>> tf.random.shuffle(tf.range(10)).numpy()
     array([7, 6, 3, 0, 8, 9, 5, 4, 1, 2], dtype=int32)
     """
-    return apply(RandomShuffle, (value,), seeds_of(seed))
+    return apply(RandomShuffle, (value,), seeds_of(seed), name=name)
 
 
 @export("random.categorical")
@@ -490,7 +490,7 @@ def categorical(logits, num_samples, dtype=None, seed=None, name=None):
         num_samples: int, how many to draw for each row.
         dtype: int64 (default) or int32.
         seed: int, the op's own seed beside the global one.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: integer tensor `[batch, num_samples]`.
     Raises: ValueError: another dtype.
     Source: TensorFlow's `Multinomial`.
@@ -499,7 +499,7 @@ def categorical(logits, num_samples, dtype=None, seed=None, name=None):
     array([[0, 0, 0]])
     """
     inputs, attrs = draws(logits, num_samples, dtype)
-    return apply(Multinomial, inputs, {**attrs, **seeds_of(seed)})
+    return apply(Multinomial, inputs, {**attrs, **seeds_of(seed)}, name=name)
 
 
 def draws(logits, num_samples, dtype):

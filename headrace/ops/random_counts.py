@@ -187,7 +187,7 @@ def poisson(shape, lam, dtype=float32, seed=None, name=None):
         lam: tensor of rates, any shape.
         dtype: float16, float32, float64, int32 or int64.
         seed: int, the op's own seed beside the global one.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor `[*shape, *lam.shape]`.
     Source: TensorFlow's `RandomPoissonV2`.
 
@@ -198,7 +198,7 @@ def poisson(shape, lam, dtype=float32, seed=None, name=None):
     """
     dims, index = extent(named(shape, int32, "shape"))
     attrs = {"shape": dims, "S": index, "dtype": as_dtype(dtype), **seeds_of(seed)}
-    return apply(RandomPoissonV2, (lam,), attrs)
+    return apply(RandomPoissonV2, (lam,), attrs, name=name)
 
 
 @export("random.stateless_poisson")
@@ -210,7 +210,7 @@ def stateless_poisson(shape, seed, lam, dtype=int32, name=None):
         seed: int32 or int64 vector `[2]`.
         lam: tensor of rates, any shape.
         dtype: float16, float32, float64, int32 or int64.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor of the shape and dtype.
     Source: TensorFlow's `StatelessRandomPoisson`.
 
@@ -219,7 +219,7 @@ def stateless_poisson(shape, seed, lam, dtype=int32, name=None):
     """
     dims, index = extent(shape)
     attrs = {"shape": dims, "T": index, "dtype": as_dtype(dtype)}
-    return apply(StatelessRandomPoisson, (convert(seed, None, int64), lam), attrs)
+    return apply(StatelessRandomPoisson, (convert(seed, None, int64), lam), attrs, name=name)
 
 
 @export("random.stateless_binomial")
@@ -233,7 +233,7 @@ def stateless_binomial(shape, seed, counts, probs, output_dtype=int32, name=None
         counts: tensor of numbers of trials, of the dtype of `probs`.
         probs: tensor of probabilities: float16, float32 or float64.
         output_dtype: float16, float32, float64, int32 or int64.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor of the shape and dtype.
     Source: TensorFlow's `StatelessRandomBinomial`.
 
@@ -244,4 +244,4 @@ def stateless_binomial(shape, seed, counts, probs, output_dtype=int32, name=None
     probs = convert(probs, None, float32)
     inputs = convert(seed, None, int64), convert(counts, None, probs.dtype), probs
     attrs = {"shape": dims, "S": index, "dtype": as_dtype(output_dtype)}
-    return apply(StatelessRandomBinomial, inputs, attrs)
+    return apply(StatelessRandomBinomial, inputs, attrs, name=name)

@@ -233,7 +233,7 @@ class Generator:
             maxval: upper bound, excluded (default 1 for floats). With integers both bounds may
                 be None, for the whole range.
             dtype: a float dtype, int32, int64, or uint32, uint64 with the whole range.
-            name: not used eagerly.
+            name: of the operation in a graph.
         """
         wanted = as_dtype(dtype)
         if wanted.is_integer:

@@ -347,7 +347,7 @@ def stateless_uniform(
         minval: lower bound, included; None with integers: their whole range.
         maxval: upper bound, excluded (default 1 for floats).
         dtype: a float dtype, int32, int64, or uint32, uint64 with the whole range.
-        name: not used eagerly.
+        name: of the operation in a graph.
         alg: "philox" or "auto_select", which are the same on a CPU.
     Returns: tensor of the shape and dtype.
     Raises: ValueError: another dtype or algorithm, or one bound of two.
@@ -398,7 +398,7 @@ def stateless_normal(
         mean: the mean; broadcasts with the result.
         stddev: the standard deviation; broadcasts with the result.
         dtype: float16, bfloat16, float32 or float64.
-        name: not used eagerly.
+        name: of the operation in a graph.
         alg: "philox" or "auto_select", which are the same on a CPU.
     Returns: tensor of the shape (broadcast with `mean` and `stddev`) and dtype.
     Source: TensorFlow's `StatelessRandomNormalV2`.
@@ -440,7 +440,7 @@ def stateless_categorical(logits, num_samples, seed, dtype=int64, name=None):
         num_samples: int, how many to draw for each row.
         seed: int32 or int64 vector `[2]`.
         dtype: int64 or int32.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: integer tensor `[batch, num_samples]`.
     Raises: ValueError: another dtype.
     Source: TensorFlow's `StatelessMultinomial`.
@@ -449,7 +449,7 @@ def stateless_categorical(logits, num_samples, seed, dtype=int64, name=None):
     array([[2, 2, 1, 2, 2]])
     """
     inputs, attrs = draws(logits, num_samples, dtype)
-    return apply(StatelessMultinomial, (*inputs, convert(seed, None, int64)), attrs)
+    return apply(StatelessMultinomial, (*inputs, convert(seed, None, int64)), attrs, name=name)
 
 
 @export("random.experimental.stateless_shuffle")
@@ -460,7 +460,7 @@ def stateless_shuffle(value, seed, alg="auto_select", name=None):
         value: tensor of any dtype and shape.
         seed: int32 or int64 vector `[2]`.
         alg: "philox" or "auto_select", which are the same on a CPU.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor of the shape and dtype of `value`.
     Source: TensorFlow's `StatelessShuffle`.
 
@@ -468,7 +468,7 @@ def stateless_shuffle(value, seed, alg="auto_select", name=None):
     array([1, 3, 2, 5, 4], dtype=int32)
     """
     key, counter, number = key_counter(seed, alg)
-    return apply(StatelessShuffle, (value, key, counter), {"alg": number})
+    return apply(StatelessShuffle, (value, key, counter), {"alg": number}, name=name)
 
 
 @export("random.split", "random.experimental.stateless_split")

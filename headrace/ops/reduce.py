@@ -90,7 +90,7 @@ def reduction(
             f"input_tensor: {kinds(dtypes)} tensor, any shape.",
             "axis: int or ints, the axes to reduce (default: all).",
             "keepdims: whether reduced axes stay, with size 1.",
-            "name: not used eagerly.",
+            "name: of the operation in a graph.",
         ),
         "tensor of the same dtype without the reduced axes.",
         name,
@@ -103,15 +103,15 @@ def reduction(
     op = type(name, (Op,), rules)
 
     def function(input_tensor, axis=None, keepdims=False, name=None):
-        return reduce_with(op, input_tensor, axis, keepdims)
+        return reduce_with(op, input_tensor, axis, keepdims, name)
 
     return public(function, op, export)
 
 
-def reduce_with(op, input_tensor, axis, keepdims):
+def reduce_with(op, input_tensor, axis, keepdims, name=None):
     """Apply a reduction after normalising its axes."""
     x = input_tensor if input_tensor.__class__ is EagerTensor else convert(input_tensor)
-    return apply(op, (x,), {"axis": axes_of(x, axis), "keep_dims": bool(keepdims)})
+    return apply(op, (x,), {"axis": axes_of(x, axis), "keep_dims": bool(keepdims)}, name)
 
 
 def axes_of(x: Tensor, axis):
@@ -416,7 +416,7 @@ def reduce_variance(input_tensor, axis=None, keepdims=False, name=None):
         input_tensor: float or complex tensor, any shape.
         axis: int or ints, the axes to reduce (default: all).
         keepdims: whether reduced axes stay, with size 1.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: real tensor without the reduced axes.
     Raises: TypeError: an integer tensor.
 
@@ -452,7 +452,7 @@ def reduce_euclidean_norm(input_tensor, axis=None, keepdims=False, name=None):
         input_tensor: number tensor, any shape.
         axis: int or ints, the axes to reduce (default: all).
         keepdims: whether reduced axes stay, with size 1.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor of the same dtype without the reduced axes.
 
     >>> tf.math.reduce_euclidean_norm([3., 4.])
@@ -471,7 +471,7 @@ def reduce_logsumexp(input_tensor, axis=None, keepdims=False, name=None):
         input_tensor: float tensor, any shape.
         axis: int or ints, the axes to reduce (default: all).
         keepdims: whether reduced axes stay, with size 1.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor of the same dtype without the reduced axes.
 
     >>> tf.reduce_logsumexp([1000., 1000.])
@@ -493,7 +493,7 @@ def count_nonzero(input, axis=None, keepdims=None, dtype=int64, name=None):
         axis: int or ints, the axes to reduce (default: all).
         keepdims: whether reduced axes stay, with size 1.
         dtype: dtype of the result.
-        name: not used eagerly.
+        name: of the operation in a graph.
 
     >>> tf.math.count_nonzero([0, 3, 4])
     <tf.Tensor: shape=(), dtype=int64, numpy=2>
@@ -599,7 +599,7 @@ def argmax(input, axis=None, output_type=int64, name=None):
         input: real or bool tensor of rank 1 or more.
         axis: int, the axis to search (default 0).
         output_type: int64 (default), int32, int16 or uint16.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: integer tensor without that axis.
     Source: TensorFlow's `ArgMax`.
 
@@ -662,11 +662,11 @@ def l2_loss(t, name=None):
 
     Args:
         t: float tensor, any shape.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: scalar.
     Source: TensorFlow's `L2Loss`.
 
     >>> tf.nn.l2_loss([1., -2.])
     <tf.Tensor: shape=(), dtype=float32, numpy=2.5>
     """
-    return apply(L2Loss, (t,))
+    return apply(L2Loss, (t,), name=name)

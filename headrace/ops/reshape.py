@@ -109,7 +109,7 @@ def reshape(tensor, shape, name=None):
     Args:
         tensor: tensor of any dtype and shape.
         shape: integer vector; one entry may be -1, it follows from the others.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor of that shape.
     Raises: InvalidArgumentError: the number of elements does not fit.
     Source: TensorFlow's `Reshape`.
@@ -121,7 +121,7 @@ def reshape(tensor, shape, name=None):
     shape = static(shape)
     if shape.__class__ is int:
         raise errors.invalid_argument("sizes input must be 1-D, not []", "Reshape")
-    return apply(Reshape, (tensor,), {"shape": shape})
+    return apply(Reshape, (tensor,), {"shape": shape}, name=name)
 
 
 class Transpose(Op):
@@ -198,7 +198,7 @@ def transpose(a, perm=None, conjugate=False, name="transpose"):
         a: tensor of any dtype and shape.
         perm: integer vector: axis i of the result is axis `perm[i]` of `a`.
         conjugate: whether to conjugate complex elements too.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor of a's dtype.
     Raises: InvalidArgumentError: `perm` is no permutation of a's axes.
     Source: TensorFlow's `Transpose`.
@@ -216,7 +216,7 @@ def transpose(a, perm=None, conjugate=False, name="transpose"):
         perm = static(perm)
         if perm.__class__ is tuple and any(p is not None and p < 0 for p in perm):
             perm = tuple(p + len(perm) if p < 0 else p for p in perm)
-    result = apply(Transpose, (a,), {"perm": perm})
+    result = apply(Transpose, (a,), {"perm": perm}, name or "transpose")
     return hooks.conjugate(result) if conjugate and a.dtype.is_complex else result
 
 
@@ -251,13 +251,13 @@ def identity(input, name=None):
 
     Args:
         input: tensor, variable, or what can be converted to a tensor.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Source: TensorFlow's `Identity`.
 
     >>> tf.identity([1., 2.]).numpy()
     array([1., 2.], dtype=float32)
     """
-    return apply(Identity, (input,))
+    return apply(Identity, (input,), name=name)
 
 
 class StopGradient(Op):
@@ -280,7 +280,7 @@ def stop_gradient(input, name=None):
 
     Args:
         input: tensor, variable, or what can be converted to a tensor.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Source: TensorFlow's `StopGradient`.
 
     >>> x = tf.Variable(3.)
@@ -289,7 +289,7 @@ def stop_gradient(input, name=None):
     >>> tape.gradient(y, x)
     <tf.Tensor: shape=(), dtype=float32, numpy=3.0>
     """
-    return apply(StopGradient, (input,))
+    return apply(StopGradient, (input,), name=name)
 
 
 class ExpandDims(Op):
@@ -348,7 +348,7 @@ def expand_dims(input, axis, name=None):
     Args:
         input: tensor of any dtype and shape.
         axis: int, where the new axis stands; negative values count from the end.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: InvalidArgumentError: no such place.
     Source: TensorFlow's `ExpandDims`.
 
@@ -357,7 +357,9 @@ def expand_dims(input, axis, name=None):
            [2]], dtype=int32)
     """
     axis = static(axis)
-    return apply(ExpandDims, (input,), {"axis": axis[0] if axis.__class__ is tuple else axis})
+    return apply(
+        ExpandDims, (input,), {"axis": axis[0] if axis.__class__ is tuple else axis}, name=name
+    )
 
 
 class Squeeze(Op):
@@ -424,7 +426,7 @@ def squeeze(input, axis=None, name=None):
     Args:
         input: tensor of any dtype and shape.
         axis: int or ints, the axes to remove (default: all of size 1).
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: InvalidArgumentError: an axis of another size.
     Source: TensorFlow's `Squeeze`.
 
@@ -433,7 +435,7 @@ def squeeze(input, axis=None, name=None):
     """
     axes = () if axis is None else static(axis)
     axes = (axes,) if axes.__class__ is int else axes
-    return apply(Squeeze, (input,), {"squeeze_dims": axes})
+    return apply(Squeeze, (input,), {"squeeze_dims": axes}, name=name)
 
 
 class Tile(Op):
@@ -504,14 +506,14 @@ def tile(input, multiples, name=None):
     Args:
         input: tensor of any dtype and shape.
         multiples: integer vector, one entry an axis.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: InvalidArgumentError: not one entry an axis, or a negative one.
     Source: TensorFlow's `Tile`.
 
     >>> tf.tile([1, 2], [2]).numpy()
     array([1, 2, 1, 2], dtype=int32)
     """
-    return apply(Tile, (input,), {"multiples": static(multiples)})
+    return apply(Tile, (input,), {"multiples": static(multiples)}, name=name)
 
 
 class ReverseV2(Op):
@@ -583,14 +585,14 @@ def reverse(tensor, axis, name=None):
     Args:
         tensor: tensor of any dtype and shape.
         axis: integer vector, the axes to reverse.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: InvalidArgumentError: no such axis, or one twice.
     Source: TensorFlow's `ReverseV2`.
 
     >>> tf.reverse([1, 2, 3], axis=[0]).numpy()
     array([3, 2, 1], dtype=int32)
     """
-    return apply(ReverseV2, (tensor,), {"axis": static(axis)})
+    return apply(ReverseV2, (tensor,), {"axis": static(axis)}, name=name)
 
 
 class InvertPermutation(Op):
@@ -630,14 +632,14 @@ def invert_permutation(x, name=None):
 
     Args:
         x: int32 or int64 vector.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: InvalidArgumentError: x is no permutation.
     Source: TensorFlow's `InvertPermutation`.
 
     >>> tf.math.invert_permutation([2, 0, 1]).numpy()
     array([1, 2, 0], dtype=int32)
     """
-    return apply(InvertPermutation, (x,))
+    return apply(InvertPermutation, (x,), name=name)
 
 
 def reversed_axes(a):

@@ -126,7 +126,7 @@ def cumsum(x, axis=0, exclusive=False, reverse=False, name=None):
         axis: int, the axis.
         exclusive: whether an element's own value is left out of its sum.
         reverse: whether to sum from the end.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Returns: tensor of x's shape and dtype.
     Raises: InvalidArgumentError: x has no such axis.
     Source: TensorFlow's `Cumsum`.
@@ -135,7 +135,10 @@ def cumsum(x, axis=0, exclusive=False, reverse=False, name=None):
     array([1, 3, 6], dtype=int32)
     """
     return apply(
-        Cumsum, (x,), {"axis": static(axis), "exclusive": exclusive, "reverse": reverse}
+        Cumsum,
+        (x,),
+        {"axis": static(axis), "exclusive": exclusive, "reverse": reverse},
+        name=name,
     )
 
 
@@ -147,5 +150,8 @@ def cumprod(x, axis=0, exclusive=False, reverse=False, name=None):
     array([ 1,  2,  6, 24], dtype=int32)
     """
     return apply(
-        Cumprod, (x,), {"axis": static(axis), "exclusive": exclusive, "reverse": reverse}
+        Cumprod,
+        (x,),
+        {"axis": static(axis), "exclusive": exclusive, "reverse": reverse},
+        name=name,
     )

@@ -64,7 +64,9 @@ def shape(input: Any, out_type: DType | None = None, name: str | None = None) ->
     >>> tf.shape([[1., 2., 3.], [4., 5., 6.]])
     <tf.Tensor: shape=(2,), dtype=int32, numpy=array([2, 3], dtype=int32)>
     """
-    return apply(Shape, (input,), {"out_type": int32 if out_type is None else out_type})
+    return apply(
+        Shape, (input,), {"out_type": int32 if out_type is None else out_type}, name=name
+    )
 
 
 @export("shape_n")
@@ -112,7 +114,7 @@ def rank(input: Any, name: str | None = None) -> Any:
     >>> int(tf.rank([[1., 2.], [3., 4.]]))
     2
     """
-    return apply(Rank, (input,))
+    return apply(Rank, (input,), name=name)
 
 
 class Size(Op):
@@ -148,7 +150,9 @@ def size(input: Any, out_type: DType | None = None, name: str | None = None) -> 
     >>> int(tf.size([[1., 2.], [3., 4.]]))
     4
     """
-    return apply(Size, (input,), {"out_type": int32 if out_type is None else out_type})
+    return apply(
+        Size, (input,), {"out_type": int32 if out_type is None else out_type}, name=name
+    )
 
 
 def shape_of(x: Tensor) -> Any:
@@ -237,7 +241,7 @@ def broadcast_to(input: Any, shape: Any, name: str | None = None) -> Any:
     array([[1., 2.],
            [1., 2.]], dtype=float32)
     """
-    return apply(BroadcastTo, (input,), {"shape": static(shape)})
+    return apply(BroadcastTo, (input,), {"shape": static(shape)}, name=name)
 
 
 class SumToShape(Op):

@@ -360,7 +360,7 @@ def _general(x, key):
         raise errors.invalid_argument(
             "Multiple ellipses in slice spec not allowed", "StridedSlice"
         )
-    return apply(StridedSlice, (x,), _form(parts))
+    return apply(StridedSlice, (x,), _form(parts), "strided_slice")
 
 
 _NOTHING = np.zeros(0, np.float32)
@@ -432,7 +432,7 @@ def strided_slice(
         new_axis_mask: bit i: position i is a new axis of size 1.
         shrink_axis_mask: bit i: `begin[i]` is one index, whose axis goes.
         var: the variable that the part belongs to; its result can then be assigned to.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Source: TensorFlow's `StridedSlice`.
 
     >>> tf.strided_slice([1, 2, 3, 4], [0], [4], [2]).numpy()
@@ -445,7 +445,10 @@ def strided_slice(
     if var is not None:
         return getitem_of_variable(var, _key(begin, end, strides, masks))
     return apply(
-        StridedSlice, (input_,), {"begin": begin, "end": end, "strides": strides, **masks}
+        StridedSlice,
+        (input_,),
+        {"begin": begin, "end": end, "strides": strides, **masks},
+        name=name,
     )
 
 
@@ -457,14 +460,14 @@ def slice_(input_, begin, size, name=None):
         input_: tensor of any dtype.
         begin: integer vector, one entry an axis.
         size: integer vector; -1 is all that is left.
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: InvalidArgumentError: the part does not lie inside.
     Source: TensorFlow's `Slice`.
 
     >>> tf.slice([1, 2, 3, 4], begin=[1], size=[2]).numpy()
     array([2, 3], dtype=int32)
     """
-    return apply(Slice, (input_,), {"begin": static(begin), "size": static(size)})
+    return apply(Slice, (input_,), {"begin": static(begin), "size": static(size)}, name=name)
 
 
 class Slice(Op):
@@ -543,7 +546,7 @@ def boolean_mask(tensor, mask, axis=None, name="boolean_mask"):
         tensor: tensor of any dtype.
         mask: bool tensor of rank 1 or more; its shape is that of the masked axes.
         axis: int, the first masked axis (default 0).
-        name: not used eagerly.
+        name: of the operation in a graph.
     Raises: ValueError: a scalar mask, or shapes that do not fit.
 
     >>> tf.boolean_mask([1, 2, 3], [True, False, True]).numpy()

@@ -150,9 +150,13 @@ def cases(op: type[Op], good: bool = True) -> list[Case]:
     return found
 
 
+UNSAMPLED = {Kind.RANDOM, Kind.STATE, Kind.CONTROL}
+"""Kinds whose operands are no plain arrays, or whose results differ: tested elsewhere."""
+
+
 def sampled() -> dict[str, type[Op]]:
     """The ops that have samples; random ones are tried by tests of their own."""
-    return {name: OPS[name] for name in sorted(OPS) if OPS[name].kind is not Kind.RANDOM}
+    return {name: OPS[name] for name in sorted(OPS) if OPS[name].kind not in UNSAMPLED}
 
 
 # Oracles

@@ -1,0 +1,20 @@
+"""From a traced graph to something that runs: the passes in their order, then a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from headrace.compile.run.plan import Plan
+from headrace.core.graph import Graph, Symbol
+
+
+def plan(graph: Graph, inputs: Sequence[Symbol], fetches: Sequence[Symbol], name: str) -> Plan:
+    """What runs `graph`.
+
+    Args:
+        graph: as it was traced.
+        inputs: its placeholders, in the order of the call.
+        fetches: the tensors that a call returns.
+        name: of the function, for errors.
+    """
+    return Plan(graph, inputs, fetches, name)

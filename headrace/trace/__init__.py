@@ -1,0 +1,9 @@
+"""From Python functions to graphs: `tf.function`, control flow, AutoGraph.
+
+Begin with `function.py`; `func_graph.py` is what a trace collects ops in, `gradients.py` how
+calls are differentiated, `control.py` branches and loops.
+"""
+
+from headrace.trace import function
+
+__all__ = ["function"]

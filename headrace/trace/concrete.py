@@ -1,0 +1,300 @@
+"""One trace of a function: `ConcreteFunction`.
+
+It belongs to one form of the arguments (dtypes, shapes, plain values), holds the graph that was
+traced for it, and runs it. Read `trace/func_graph.py` and `trace/gradients.py` before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from headrace.base import errors, nest
+from headrace.base.dtypes import kernel_name
+from headrace.base.export import export
+from headrace.core.context import modes, state
+from headrace.core.convert import convert
+from headrace.core.graph import Symbol
+from headrace.core.indexed_slices import IndexedSlices
+from headrace.core.tensor import EagerTensor, Tensor, wrap
+from headrace.core.type_spec import TensorSpec
+from headrace.core.variable import Variable
+from headrace.ops.reshape import identity
+from headrace.trace import signature as signatures
+from headrace.trace.body import Body
+from headrace.trace.func_graph import FuncGraph, array_of
+from headrace.trace.gradients import call
+from headrace.trace.signature import Bound
+
+
+@export("types.experimental.ConcreteFunction")
+class ConcreteFunction:
+    """A traced function.
+
+    Made by tracing a `tf.function`; call it with tensors like those it was traced with.
+    """
+
+    def __init__(
+        self, graph: FuncGraph, bound: Bound, paths: Sequence[str], reason: str
+    ) -> None:
+        self.graph = graph
+        self.reason = reason
+        self._bound = bound
+        self._paths = list(paths)
+        self._body = Body(graph)
+        self._captured = [array_of(x) for x in graph.outside if not isinstance(x, Symbol)]
+        self._outside = graph.outside
+        self._nested = len(self._captured) < len(self._outside)
+        outputs = graph.structured_outputs
+        self._single = isinstance(outputs, Symbol)
+        self.name = graph.name
+
+    # What it is
+
+    @property
+    def inputs(self) -> list[Symbol]:
+        """The graph's placeholders: arguments, then captures."""
+        return self.graph.parameters
+
+    @property
+    def outputs(self) -> list[Symbol]:
+        """The graph's results, flat."""
+        return list(self.graph.outputs)
+
+    @property
+    def captured_inputs(self) -> list[Any]:
+        """What the function takes from outside: tensors and variables."""
+        return list(self._outside)
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The variables that the function uses."""
+        return self.graph.variables
+
+    @property
+    def trainable_variables(self) -> tuple[Variable, ...]:
+        """Those of its variables that are trained."""
+        return tuple(v for v in self.variables if v.trainable)
+
+    @property
+    def structured_outputs(self) -> Any:
+        """The results in their structure, symbolic."""
+        return self.graph.structured_outputs
+
+    @property
+    def structured_input_signature(self) -> tuple[Any, Any]:
+        """The arguments' specs and values, in their structure: `(args, kwargs)`."""
+        specs = []
+        names = iter(self.graph.inputs)
+        for leaf in self._bound.leaves:
+            if signatures.is_input(leaf):
+                name = next(names).node.name
+                spec = signatures.spec_of(leaf)
+                leaf = TensorSpec(spec.shape, spec.dtype, name)
+            specs.append(leaf)
+        args, kwargs = nest.pack_sequence_as(self._bound.structure, specs)
+        return tuple(args), dict(kwargs)
+
+    @property
+    def output_shapes(self) -> Any:
+        """The shapes of the results, in their structure."""
+        return nest.map_structure(lambda t: getattr(t, "shape", None), self.structured_outputs)
+
+    @property
+    def output_dtypes(self) -> Any:
+        """The dtypes of the results, in their structure."""
+        return nest.map_structure(lambda t: getattr(t, "dtype", None), self.structured_outputs)
+
+    # Calling
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the function.
+
+        Args:
+            args: tensors in the order of the traced arguments, or their structure.
+            kwargs: tensors by the arguments' names.
+        Raises:
+            TypeError: arguments are missing, or too many.
+            InvalidArgumentError: a tensor of another dtype than was traced.
+        """
+        return self.run(self._tensors(args, kwargs))
+
+    def run(self, tensors: Sequence[Any]) -> Any:
+        """Run on a tensor for each placeholder of an argument; results in their structure."""
+        if modes and (state.graph is not None or state.recorders):
+            return self._packed(call(self._body, [*tensors, *self._given()]))
+        if self._nested:
+            self._given()
+        results = self._body([*(t._array for t in tensors), *self._captured])
+        if self._single:
+            return wrap(results[0])
+        return self._packed([wrap(r) for r in results])
+
+    def _given(self) -> list[Any]:
+        """What the captures stand for at a call, in this thread's graph if it builds one."""
+        if state.graph is None:
+            for outside in self._outside:
+                if isinstance(outside, Symbol):
+                    state_error = "a tensor of a graph that is not being built"
+                    raise errors.invalid_argument(
+                        f"{self.name} uses {outside!r}, {state_error}; call it there."
+                    )
+            return self._outside
+        return self.graph.arguments_in(state.graph, self.name)
+
+    def _packed(self, flat: Sequence[Any]) -> Any:
+        structured = self.graph.structured_outputs
+        if self._single:
+            return flat[0]
+        rest = iter(flat)
+        return nest.map_structure(lambda form: _rebuilt(form, rest), structured)
+
+    def _tensors(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
+        """The arguments of a direct call, one tensor for each placeholder."""
+        wanted = [leaf for leaf in self._bound.leaves if signatures.is_input(leaf)]
+        names = [s.node.name for s in self.graph.inputs]
+        flat = nest.flatten(list(args))
+        if len(flat) != len(wanted):
+            flat = [a for a in flat if isinstance(a, (Tensor, Variable, np.ndarray))]
+        given: dict[str, Any] = dict(zip(names, flat, strict=False))
+        if len(flat) > len(names):
+            raise TypeError(
+                f"{self._described()} takes {len(names)} positional arguments but "
+                f"{len(flat)} were given"
+            )
+        for key, value in kwargs.items():
+            leaves = nest.flatten(value)
+            own = [n for n, path in zip(names, self._input_paths(), strict=True) if path == key]
+            if len(own) != len(leaves):
+                if not any(key == path for path in self._paths):
+                    raise TypeError(
+                        f"{self._described()} got unexpected keyword argument {key}"
+                    )
+                continue
+            for name, leaf in zip(own, leaves, strict=True):
+                if name in given:
+                    raise TypeError(
+                        f"{self._described()} got multiple values for argument {name!r}"
+                    )
+                given[name] = leaf
+        missing = [n for n in names if n not in given]
+        if missing:
+            raise TypeError(
+                f"Binding inputs to tf.function failed due to `missing a required argument: "
+                f"{missing[0]!r}`. Received args: {tuple(args)} and kwargs: {kwargs} for "
+                f"signature: {self._described()}.\nFallback to flat signature also failed due "
+                f"to: {self._described()} missing required arguments: {', '.join(missing)}."
+            )
+        return [
+            self._fitting(i, given[n], leaf)
+            for i, (n, leaf) in enumerate(zip(names, wanted, strict=True))
+        ]
+
+    def _input_paths(self) -> list[str]:
+        leaves = zip(self._bound.leaves, self._paths, strict=True)
+        return [path for leaf, path in leaves if signatures.is_input(leaf)]
+
+    def _fitting(self, index: int, value: Any, leaf: Any) -> Any:
+        spec = signatures.spec_of(leaf)
+        tensor = (
+            convert(value) if isinstance(value, Tensor) else convert(value, None, spec.dtype)
+        )
+        if tensor.dtype != spec.dtype:
+            raise errors.invalid_argument(
+                f"cannot compute {self.name} as input #{index}(zero-based) was expected to be "
+                f"a {kernel_name(spec.dtype)} tensor but is a {kernel_name(tensor.dtype)} "
+                "tensor",
+                self.name,
+            )
+        return tensor
+
+    def _described(self) -> str:
+        return f"{self.name}({', '.join(s.node.name for s in self.graph.inputs)})"
+
+    # Looking
+
+    def pretty_printed_signature(self, verbose: bool = True) -> str:
+        """The arguments, results and captures as a text."""
+        args, kwargs = self.structured_input_signature
+        names = list(dict.fromkeys(self._paths))
+        lines = ["Input Parameters:"]
+        values = [*args, *kwargs.values()]
+        for name, value in zip(names, values, strict=False):
+            lines.append(f"  {name} (POSITIONAL_OR_KEYWORD): {_described_value(value)}")
+        if not values:
+            lines.append("  None")
+        lines += ["Output Type:", f"  {self._output_type()}", "Captures:"]
+        captured = [
+            f"  {id(x)}: TensorSpec(shape={s.shape}, dtype={s.dtype!r}, name=None)"
+            for x, s in zip(self._outside, self.graph.internal_captures, strict=True)
+        ]
+        return "\n".join(lines + (captured or ["  None"]))
+
+    def _output_type(self) -> Any:
+        return nest.map_structure(
+            lambda t: None if t is None else TensorSpec(t.shape, t.dtype),
+            self.structured_outputs,
+        )
+
+    def __repr__(self) -> str:
+        args, kwargs = self.structured_input_signature
+        names = dict.fromkeys(self._paths)
+        parts = zip(names, [*args, *kwargs.values()], strict=False)
+        given = ", ".join(f"{name}: {_described_value(value)}" for name, value in parts)
+        return f"<ConcreteFunction ({given}) -> {self._output_type()} at {id(self):#X}>"
+
+    def __str__(self) -> str:
+        return f"ConcreteFunction {self.pretty_printed_signature()}"
+
+
+def _described_value(value: Any) -> str:
+    if isinstance(value, TensorSpec) or not isinstance(value, signatures._PLAIN):
+        return repr(value)
+    return f"Literal[{value!r}]"
+
+
+def _rebuilt(form: Any, rest: Any) -> Any:
+    """A result in the form of the traced one."""
+    if form is None:
+        return None
+    if isinstance(form, IndexedSlices):
+        parts = [next(rest) for _ in range(2 + (form.dense_shape is not None))]
+        return IndexedSlices(*parts)
+    return next(rest)
+
+
+def as_result(value: Any, graph: FuncGraph, function: Any, flat: list[Symbol]) -> Any:
+    """What a traced function returned, as results of its graph.
+
+    Raises:
+        TypeError: something that no tensor can be made of.
+    """
+    if value is None:
+        return None
+    if isinstance(value, IndexedSlices):
+        parts = [value.values, value.indices]
+        parts += [] if value.dense_shape is None else [value.dense_shape]
+        return IndexedSlices(*[_result(part, graph, flat) for part in parts])
+    try:
+        tensor = convert(value)
+    except (TypeError, ValueError):
+        raise TypeError(
+            "To be compatible with tf.function, Python functions must return zero or more "
+            "Tensors or ExtensionTypes or None values; in compilation of "
+            f"{function}, found return value of type {type(value).__name__}, which is not a "
+            "Tensor or ExtensionType."
+        ) from None
+    return _result(tensor, graph, flat)
+
+
+def _result(tensor: Tensor, graph: FuncGraph, flat: list[Symbol]) -> Symbol:
+    if isinstance(tensor, EagerTensor):
+        tensor = graph.own(tensor, "Const")
+    symbol = identity(tensor)
+    flat.append(symbol)
+    return symbol
+
+
+__all__ = ["ConcreteFunction", "as_result"]
