@@ -9,15 +9,18 @@ An entry is `(op, inputs, outputs, attrs)`; tensors are told apart by their `_ui
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from headrace.base.dtypes import variant
 from headrace.core.convert import convert
 from headrace.core.indexed_slices import IndexedSlices
 from headrace.core.tensor import Tensor, next_uid
 from headrace.ops.concat_pad import concat
 from headrace.ops.create import zeros_like
 from headrace.ops.math import add_n
+from headrace.ops.tensor_list import add_lists
 
 Entry = tuple[Any, Sequence[Tensor], Sequence[Tensor], Any]
 
@@ -89,6 +92,8 @@ def total(gradients: list[Any]) -> Any:
             first.dense_shape,
         )
     dense = [convert(g) for g in gradients]
+    if dense[0].dtype is variant:
+        return functools.reduce(add_lists, dense)
     return dense[0] + dense[1] if len(dense) == 2 else add_n(dense)
 
 

@@ -151,10 +151,10 @@ class Node:
 
     `attrs` holds attributes and static inputs; a static input that is only known when the graph
     runs stands there as a Symbol. `where` lists the user's lines that the node comes from, the
-    innermost first.
+    innermost first. `listed` says that the op gives a list of results, be it one.
     """
 
-    __slots__ = "graph op name inputs attrs control device outputs where".split()
+    __slots__ = "graph op name inputs attrs control device outputs where listed".split()
 
     def __init__(
         self,
@@ -165,7 +165,9 @@ class Node:
         attrs: Attrs,
         control: tuple[Node, ...],
         specs: Sequence[Spec],
+        listed: bool = False,
     ) -> None:
+        self.listed = listed
         self.graph, self.op, self.name = graph, op, name
         self.inputs: tuple[Any, ...] = tuple(inputs)
         self.attrs: dict[str, Any] = dict(attrs)
@@ -308,7 +310,7 @@ class Graph:
         results = tuple(map(_valued, (inferred,) if single else inferred))
         if not op.stateful and all(r.value is None for r in results):
             results = _folded(op, specs, fixed, results)
-        node = Node(self, op, label, owned, fixed, self.control, results)
+        node = Node(self, op, label, owned, fixed, self.control, results, not single)
         self.nodes.append(node)
         return node.outputs[0] if single else list(node.outputs)
 

@@ -27,6 +27,7 @@ from headrace.ops import (
     shapes,
     state,
     strided_slice,
+    tensor_list,
     training,
     transcendental,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "shapes",
     "state",
     "strided_slice",
+    "tensor_list",
     "training",
     "transcendental",
 ]

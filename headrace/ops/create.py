@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from headrace.base import errors
-from headrace.base.dtypes import ALL, REALS, as_dtype, float32, int32, int64
+from headrace.base.dtypes import ALL, REALS, as_dtype, float32, int32, int64, variant
 from headrace.base.dtypes import bool as bool_dtype
 from headrace.base.dtypes import string as string_dtype
 from headrace.base.export import export
@@ -21,6 +21,7 @@ from headrace.ops.cast import cast
 from headrace.ops.reshape import reshape
 from headrace.ops.samples import Bad, S
 from headrace.ops.shapes import Shape, broadcast_to, shape_of, size
+from headrace.ops.tensor_list import zeros_of_list
 
 
 @export("convert_to_tensor")
@@ -261,6 +262,8 @@ def zeros_like(input, dtype=None, name=None, layout=None):
     """
     _no_layout(layout)
     x = convert(input)
+    if x.dtype is variant:
+        return zeros_of_list(x)
     wanted = x.dtype if dtype is None else as_dtype(dtype)
     return _filled(shape_of(x), 0, wanted, name or "zeros_like")
 

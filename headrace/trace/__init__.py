@@ -4,6 +4,6 @@ Begin with `function.py`; `func_graph.py` is what a trace collects ops in, `grad
 calls are differentiated, `control.py` branches and loops.
 """
 
-from headrace.trace import function
+from headrace.trace import control, function
 
-__all__ = ["function"]
+__all__ = ["control", "function"]

@@ -42,9 +42,11 @@ class FuncGraph(Graph):
         self.outputs: list[Symbol] = []
         self.structured_outputs: Any = None
 
-    def argument(self, dtype: Any, shape: Any, name: str) -> Symbol:
+    def argument(self, spec: Spec, name: str) -> Symbol:
         """A placeholder for an argument."""
-        symbol = self.placeholder(dtype, shape, name)
+        symbol = self.placeholder(spec.dtype, spec.shape, name)
+        if spec.dtype in HANDLES:
+            symbol.spec = spec
         self.inputs.append(symbol)
         return symbol
 

@@ -20,6 +20,7 @@ from headrace.base.lazy import lazy_module
 from headrace.core.context import modes, state
 from headrace.core.convert import convert
 from headrace.core.graph import Symbol
+from headrace.core.op import Spec
 from headrace.core.scopes import init_scope
 from headrace.core.tensor import EagerTensor, wrap
 from headrace.core.variable import Variable
@@ -203,7 +204,7 @@ class Function:
                     spec = signatures.spec_of(leaf)
                     rank = spec.shape.rank
                     dims = None if rank is None else tuple(spec.shape.as_list())
-                    leaf = graph.argument(spec.dtype, dims, spec.name or path)
+                    leaf = graph.argument(Spec(dims, spec.dtype), spec.name or path)
                 leaves.append(leaf)
             args, kwargs = nest.pack_sequence_as(bound.structure, leaves)
             returned = function(*args, **kwargs)

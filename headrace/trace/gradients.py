@@ -60,7 +60,7 @@ class Backward:
             seeds: dict[int, list[Any]] = {}
             for target, given in zip(targets, mask, strict=True):
                 if given:
-                    dy = graph.argument(target.dtype, target.spec.shape, "dy")
+                    dy = graph.argument(target.spec, "dy")
                     seeds.setdefault(target._uid, []).append(dy)  # type: ignore[arg-type]
             wanted = [p._uid for p in parameters if differentiable(p)]
             found = walk(entries_of(forward), seeds, wanted)  # type: ignore[arg-type]

@@ -61,7 +61,7 @@ class Plan:
             if node.op is Const:
                 self._fill[places[0]] = node.attrs["value"]
                 continue
-            single = len(places) == 1
+            single = not node.listed
             kernel = kernel_of(node, attrs, dynamic, len(operands))
             where = places[0] if single else tuple(places)
             steps.append([kernel, (*operands, *dynamic.slots), attrs, where, (), node])

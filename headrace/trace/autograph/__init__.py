@@ -2,8 +2,8 @@
 
 `convert` gives a function whose `if`, `while`, `for`, `and`... look at their values when they
 run: tensors of the graph that is being built make `tf.cond` and `tf.while_loop`, all else is
-plain Python. Begin with `convert.py` (from source to code), then `operators.py`, `branches.py`
-and `loops.py` (what the code calls). Little is imported before the first conversion.
+plain Python. Begin with `conversion.py` (from source to code), then `operators.py`,
+`branches.py` and `loops.py` (what the code calls). Little is imported before the first conversion.
 """
 
 from headrace.trace.autograph.api import convert

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from types import FunctionType, MethodType
 from typing import Any
 
-from headrace.base.export import export
+from headrace.base.export import export, publish
 from headrace.base.lazy import lazy_module
 
 ast = lazy_module("ast")
-conversion = lazy_module("headrace.trace.autograph.convert")
+conversion = lazy_module("headrace.trace.autograph.conversion")
 libraries = lazy_module("headrace.trace.autograph.libraries")
 logger = logging.getLogger("headrace")
 
@@ -203,4 +203,5 @@ def trace(*args: Any) -> None:
     print(*args)
 
 
+publish("autograph")
 __all__ = ["Feature", "convert", "do_not_convert", "set_loop_options", "to_code", "to_graph"]

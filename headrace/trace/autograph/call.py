@@ -7,7 +7,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 from headrace.trace.autograph.builtins import OVERLOADS
-from headrace.trace.autograph.convert import converted
+from headrace.trace.autograph.conversion import converted
 
 NOTHING: dict[str, Any] = {}
 

@@ -27,13 +27,16 @@ class BlockState(NamedTuple):
         names: all of it by text, results first.
         results: how many of them are results (the others are only given).
         simple: those that are plain names.
-        composites: the others.
+        outer: plain names that live around the block: `simple`, and what functions that are
+            defined in the block read when they are called later.
+        composites: attributes and items.
         inner: names that are the block's own.
     """
 
     names: list[str]
     results: int
     simple: list[str]
+    outer: list[str]
     composites: dict[str, Composite]
     inner: set[str]
 
@@ -44,6 +47,7 @@ class ControlRewriter:
     Args:
         live: the function's live names.
         names: where its names live.
+        captured: names that functions inside it read when they run.
         new_name: gives names that the function does not use.
         nested: converts a function that is defined in it.
     Attributes:
@@ -54,10 +58,12 @@ class ControlRewriter:
         self,
         live: Liveness,
         names: Declared,
+        captured: set[str],
         new_name: NewName,
         nested: Callable[[Any], Any],
     ) -> None:
-        self.live, self.names, self.new_name, self.nested = live, names, new_name, nested
+        self.live, self.names, self.captured = live, names, captured
+        self.new_name, self.nested = new_name, nested
         self.undefined: set[str] = set()
 
     def block(self, body: list[ast.stmt], bound: set[str]) -> list[ast.stmt]:
@@ -110,23 +116,25 @@ class ControlRewriter:
         }
         given = (simple & before) - after
         names = sorted({*simple, *composites}, key=lambda name: (name in given, name))
+        outer = sorted(simple | (found.writes & self.captured))
         return BlockState(
             names,
             len(names) - len(given),
             [n for n in names if n in simple],
+            outer,
             composites,
-            found.writes - simple - self.names.globals - self.names.nonlocals,
+            found.writes.difference(outer, self.names.globals, self.names.nonlocals),
         )
 
     def _undefined(self, state: BlockState, bound: set[str], node: ast.stmt) -> list[ast.stmt]:
         """Give names that have no value yet a place, so that functions can refer to it."""
         made: list[ast.stmt] = []
-        for name in state.simple:
+        for name in state.outer:
             if name in bound or name in self.names.globals | self.names.nonlocals:
                 continue
             self.undefined.add(name)
             made += statements(f"name = ag__.Undefined({name!r})", node, {"name": name})
-        bound.update(state.simple)
+        bound.update(state.outer)
         return made
 
     def _declarations(self, names: list[str]) -> str:
@@ -157,7 +165,7 @@ class ControlRewriter:
         return statements("\n".join(lines), node), get, put
 
     def _inside(self, body: list[ast.stmt], state: BlockState, bound: set[str]) -> list[Any]:
-        return self.block(body, (bound - state.inner) | set(state.simple))
+        return self.block(body, (bound - state.inner) | set(state.outer))
 
     # Statements
 
@@ -166,7 +174,7 @@ class ControlRewriter:
         made = self._undefined(state, bound, node)
         body, orelse = self.new_name("ag__if_body"), self.new_name("ag__else_body")
         accessors, get, put = self._accessors(state, node)
-        declared = self._declarations(state.simple)
+        declared = self._declarations(state.outer)
         return [
             *made,
             *statements(
@@ -189,12 +197,12 @@ class ControlRewriter:
         made = self._undefined(state, bound, node)
         test, body = self.new_name("ag__loop_test"), self.new_name("ag__loop_body")
         accessors, get, put = self._accessors(state, node)
-        bound_in_test = [n for n in state.simple if n in activity(node.test).walrus]
+        bound_in_test = [n for n in state.outer if n in activity(node.test).walrus]
         return [
             *made,
             *statements(
                 f"def {test}():\n    {self._declarations(bound_in_test)}\n    return TEST\n"
-                f"def {body}():\n    {self._declarations(state.simple)}\n    BODY\n"
+                f"def {body}():\n    {self._declarations(state.outer)}\n    BODY\n"
                 "ACCESSORS\n"
                 f"ag__.while_stmt({test}, {body}, {get}, {put}, {tuple(state.names)}, OPTIONS)",
                 node,
@@ -212,7 +220,7 @@ class ControlRewriter:
         body, item = self.new_name("ag__loop_body"), self.new_name("ag__item")
         accessors, get, put = self._accessors(state, node)
         text = (
-            f"def {body}({item}):\n    {self._declarations(state.simple)}\n    ITEM\n    BODY\n"
+            f"def {body}({item}):\n    {self._declarations(state.outer)}\n    ITEM\n    BODY\n"
         )
         extra = getattr(node, "extra_test", None)
         more = "None"
@@ -222,7 +230,7 @@ class ControlRewriter:
         first = ast.Assign([node.target], ast.Name(item, ast.Load()))
         ast.copy_location(first, node.target)
         ast.copy_location(first.value, node.target)
-        inside = (bound - state.inner) | set(state.simple) | activity(node.target).writes
+        inside = (bound - state.inner) | set(state.outer) | activity(node.target).writes
         return [
             *made,
             *statements(

@@ -100,6 +100,18 @@ def free_names(node: FunctionNode) -> set[str]:
     return (inside.reads | inside.closures | names.nonlocals) - names.locals
 
 
+def captured_names(body: Iterable[ast.AST]) -> set[str]:
+    """The names that functions, classes and generators inside `body` read when they run."""
+    found: set[str] = set()
+    for statement in body:
+        for part in ast.walk(statement):
+            if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+                found |= free_names(part)
+            elif isinstance(part, (ast.GeneratorExp, ast.ClassDef)):
+                found |= activity(part).reads
+    return found
+
+
 def is_generator(node: FunctionNode) -> bool:
     """Whether the function has a `yield` or `await` of its own."""
     body = [node.body] if isinstance(node, ast.Lambda) else list(node.body)
@@ -225,6 +237,7 @@ __all__ = [
     "Composite",
     "Declared",
     "activity",
+    "captured_names",
     "declared",
     "free_names",
     "is_generator",

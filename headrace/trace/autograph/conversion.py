@@ -21,7 +21,7 @@ from headrace.trace.autograph.liveness import Liveness
 from headrace.trace.autograph.rewrite_control import ControlRewriter
 from headrace.trace.autograph.rewrite_expr import ExpressionRewriter
 from headrace.trace.autograph.rewrite_jump import lower_jumps
-from headrace.trace.autograph.scopes import declared, is_generator
+from headrace.trace.autograph.scopes import captured_names, declared, is_generator
 from headrace.trace.autograph.source import FunctionNode, argument_names, function_node
 from headrace.trace.autograph.templates import AG, operator, statements
 
@@ -170,12 +170,12 @@ class _Conversion:
         names = declared(node)
         node.body = _without_declarations(node.body)
         lower_jumps(node, self.new_name)
+        captured = captured_names(node.body)
         node.body = [rewriter.visit(statement) for statement in node.body]
         _visit_extra_tests(node, rewriter)
         live = Liveness(node.body, names.globals | names.nonlocals)
-        control = ControlRewriter(
-            live, declared_again(node, names), self.new_name, self._nested
-        )
+        again = declared_again(node, names)
+        control = ControlRewriter(live, again, captured, self.new_name, self._nested)
         documented = ast.get_docstring(node, clean=False) is not None
         body = control.block(node.body, set(argument_names(node)))
         head = []
@@ -328,14 +328,18 @@ def _surrounded(node: ast.stmt, free: list[str], owner: str | None) -> ast.Modul
 
     A class around it lets the compiler mangle names with two underscores as before.
     """
+    body: list[ast.stmt] = [node]
+    if isinstance(node, ast.FunctionDef) and node.name not in free:
+        body.insert(0, ast.Global([node.name]))
     if owner is not None:
-        node = ast.ClassDef(name=owner, bases=[], keywords=[], body=[node], decorator_list=[])
+        node = ast.ClassDef(name=owner, bases=[], keywords=[], body=body, decorator_list=[])
+        body = [node]
         node.type_params = []  # type: ignore[attr-defined]
     arguments = [ast.arg(name) for name in free]
     outer = ast.FunctionDef(
         name="surroundings",
         args=ast.arguments([], arguments, None, [], [], None, []),
-        body=[node],
+        body=body,
         decorator_list=[],
     )
     outer.type_params = []  # type: ignore[attr-defined]
