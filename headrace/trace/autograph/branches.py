@@ -67,7 +67,8 @@ class _StagedIf:
         chosen = control.cond(
             condition(test, "if statement"), self._main_branch, self._else_branch
         )
-        found = iter(chosen if chosen is not None else ())
+        kept = sum(not self._passes(i, v) for i, v in enumerate(self.main))
+        found = iter((chosen,) if kept == 1 else chosen or ())
         after = [v if self._passes(i, v) else next(found) for i, v in enumerate(self.main)]
         self.set_state([*after, *self.before[self.results :]])
 

@@ -117,23 +117,21 @@ def assert_stmt(test: Any, message: Thunk, given: bool = True) -> None:
         raise AssertionError(message()) if given else AssertionError
 
 
-def ret(value: Any, returned: Any) -> Any:
+def ret(value: Any, returned: Any, always: bool) -> Any:
     """What a function with early returns gives back.
 
+    Args:
+        value: what the `return` that was met has given.
+        returned: whether one was met.
+        always: whether every way through the function has one.
     Raises:
         NotImplementedError: it depends on a tensor whether it returns anything.
     """
     if isinstance(value, UndefinedReturn):
         return None
-    if is_staged(returned) and not _surely(returned):
+    if not always and is_staged(returned):
         raise NotImplementedError(NONRETURNING)
     return value
-
-
-def _surely(flag: Any) -> bool:
-    """Whether a flag is known to be set."""
-    known = flag.spec.value if isinstance(flag, Symbol) else flag._array
-    return known is not None and bool(known)
 
 
 # State of branches and loops

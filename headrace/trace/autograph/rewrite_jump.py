@@ -39,11 +39,11 @@ def lower_jumps(node: ast.FunctionDef, new_name: NewName) -> None:
         node.body = lowering.block(node.body[: len(node.body) - len(last)])[0] + last
         return
     lowering.returned, lowering.value = new_name("ag__returned"), new_name("ag__value")
-    body, _, _ = lowering.block(node.body)
+    body, _, always = lowering.block(node.body)
     names = {"flag": lowering.returned, "value": lowering.value}
     first = statements("flag = False\nvalue = ag__.UndefinedReturn()", node.body[0], names)
     last_line = node.body[-1]
-    last = statements("return ag__.ret(value, flag)", last_line, names)
+    last = statements(f"return ag__.ret(value, flag, {always})", last_line, names)
     documented = ast.get_docstring(node, clean=False) is not None
     node.body = [*body[:documented], *first, *body[documented:], *last]
 
@@ -86,9 +86,9 @@ class _Lowering:
             if always:
                 return done, flags, True
             if set_here and rest:
-                guarded, further, _ = self.block(rest)
+                guarded, further, always = self.block(rest)
                 done.append(_guard(set_here, guarded, rest[0]))
-                return done, _union(flags, further), False
+                return done, _union(flags, further), always
         return done, flags, False
 
     def statement(self, node: ast.stmt, rest: list[ast.stmt]) -> Lowered:
@@ -140,6 +140,9 @@ class _Lowering:
     def _loop(self, node: Any) -> Lowered:
         outer = self.breaking, self.continuing
         self.breaking = self.continuing = None
+        endless = isinstance(getattr(node, "test", None), ast.Constant) and bool(
+            node.test.value
+        )
         orelse, node.orelse = node.orelse, []
         node.body, flags, _ = self.block(node.body)
         breaking, continuing = self.breaking, self.continuing
@@ -158,7 +161,7 @@ class _Lowering:
             guarded, further, _ = self.block(orelse)
             made += [_guard(stops, guarded, orelse[0])] if stops else guarded
             outward = _union(outward, further)
-        return made, outward, False
+        return made, outward, endless and not breaking
 
     def _try(self, node: Any) -> Lowered:
         if any(_contains(s, _JUMPS, loops=False) for s in node.finalbody):
