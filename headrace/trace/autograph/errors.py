@@ -52,7 +52,7 @@ class UndefinedReturn(Undefined):
 
 
 class PendingReturn(UndefinedReturn):
-    """The same at the beginning of a loop's body: a `return` seen later shows its form."""
+    """The same where a `return` is sure to come, or in a loop: that `return` shows its form."""
 
     __slots__ = ()
 

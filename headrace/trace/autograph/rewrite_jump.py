@@ -41,7 +41,8 @@ def lower_jumps(node: ast.FunctionDef, new_name: NewName) -> None:
     lowering.returned, lowering.value = new_name("ag__returned"), new_name("ag__value")
     body, _, always = lowering.block(node.body)
     names = {"flag": lowering.returned, "value": lowering.value}
-    first = statements("flag = False\nvalue = ag__.UndefinedReturn()", node.body[0], names)
+    absent = "PendingReturn" if always else "UndefinedReturn"
+    first = statements(f"flag = False\nvalue = ag__.{absent}()", node.body[0], names)
     last_line = node.body[-1]
     last = statements(f"return ag__.ret(value, flag, {always})", last_line, names)
     documented = ast.get_docstring(node, clean=False) is not None

@@ -2,7 +2,7 @@
 
 from headrace.trace.autograph.branches import if_exp, if_stmt
 from headrace.trace.autograph.call import call
-from headrace.trace.autograph.errors import Undefined, UndefinedReturn, ld, ldu
+from headrace.trace.autograph.errors import PendingReturn, Undefined, UndefinedReturn, ld, ldu
 from headrace.trace.autograph.loops import for_stmt, while_stmt
 from headrace.trace.autograph.operators import (
     absent,
@@ -21,6 +21,7 @@ from headrace.trace.autograph.operators import (
 
 slice = slice
 __all__ = [
+    "PendingReturn",
     "Undefined",
     "UndefinedReturn",
     "absent",

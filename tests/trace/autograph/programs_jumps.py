@@ -144,6 +144,7 @@ def return_in_both(x):
 
 @program((1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0))
 def returns_in_nested_branches(a, b):
+    c = b
     if a > 0:
         if b > 0:
             return a + b
