@@ -65,7 +65,7 @@ def convert(python_function: Any, features: Any = None) -> Any:
         if made is inner:
             return python_function
         return MethodType(made, python_function.__self__)
-    return conversion.callable_of(python_function)
+    return conversion.callable_of(python_function, wanted)
 
 
 def _features(features: Any) -> frozenset[str]:

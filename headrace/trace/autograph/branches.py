@@ -11,6 +11,7 @@ from headrace.trace.autograph.carry import (
     check_branches,
     check_defined,
     is_opaque,
+    not_a_tensor,
     scratch,
 )
 from headrace.trace.autograph.errors import PendingReturn, UndefinedReturn
@@ -85,6 +86,9 @@ class _StagedIf:
             self.set_state(self.before)
         self.main = after
         check_defined(_without_pending(after), self.names, "main")
+        for position, value in enumerate(after):
+            if is_opaque(value) and not self._passes(position, value):
+                raise TypeError(not_a_tensor(self.body, value))
         return tuple(v for i, v in enumerate(after) if not self._passes(i, v))
 
     def _else_branch(self) -> tuple[Any, ...]:
@@ -93,8 +97,11 @@ class _StagedIf:
         for position, (name, one, two) in enumerate(
             zip(self.names, self.main, after, strict=True)
         ):
-            if not (self._passes(position, one) and one is two):
-                check_branches(name, one, two)
+            if self._passes(position, one) and one is two:
+                continue
+            check_branches(name, one, two)
+            if is_opaque(two):
+                raise TypeError(not_a_tensor(self.orelse, two))
         return tuple(v for i, v in enumerate(after) if not self._passes(i, self.main[i]))
 
     def _passes(self, position: int, value: Any) -> bool:

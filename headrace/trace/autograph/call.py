@@ -7,20 +7,25 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 from headrace.trace.autograph.builtins import OVERLOADS
-from headrace.trace.autograph.conversion import converted
+from headrace.trace.autograph.conversion import NO_FEATURES, Features, converted
 
 NOTHING: dict[str, Any] = {}
 
 
-def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any] = NOTHING) -> Any:
+def call(
+    function: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] = NOTHING,
+    features: Features = NO_FEATURES,
+) -> Any:
     """`function(*args, **kwargs)`, with the function converted if it is the user's."""
     kind = function.__class__
     if kind is FunctionType:
-        return converted(function)(*args, **kwargs)
+        return converted(function, features)(*args, **kwargs)
     if kind is MethodType:
         inner = function.__func__
         if inner.__class__ is FunctionType:
-            return converted(inner)(function.__self__, *args, **kwargs)
+            return converted(inner, features)(function.__self__, *args, **kwargs)
         return function(*args, **kwargs)
     if kind is type or kind is BuiltinFunctionType:
         overload = OVERLOADS.get(function)
@@ -28,15 +33,11 @@ def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any] = NOTHING)
     if isinstance(function, type) or hasattr(function, "_is_headrace_function"):
         return function(*args, **kwargs)
     if kind is functools.partial:
-        return call(function.func, (*function.args, *args), {**function.keywords, **kwargs})
-    return _call_object(function, args, kwargs)
-
-
-def _call_object(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call an object that is no function: by its class's `__call__`."""
+        args, kwargs = (*function.args, *args), {**function.keywords, **kwargs}
+        return call(function.func, args, kwargs, features)
     method = getattr(type(function), "__call__", None)  # noqa: B004
     if method.__class__ is FunctionType:
-        return converted(method)(function, *args, **kwargs)
+        return converted(method, features)(function, *args, **kwargs)
     return function(*args, **kwargs)
 
 

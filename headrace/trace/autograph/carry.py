@@ -61,6 +61,15 @@ def blank(example: Any) -> Any:
     return nest.map_structure(zeros, example)
 
 
+def not_a_tensor(function: Any, value: Any) -> str:
+    """What is said of a result that a graph cannot hold."""
+    return (
+        "To be compatible with tf.function, Python functions must return zero or more Tensors "
+        f"or ExtensionTypes or None values; in compilation of {function}, found return value of "
+        f"type {type(value).__name__}, which is not a Tensor or ExtensionType."
+    )
+
+
 # Branches
 
 
@@ -185,5 +194,6 @@ __all__ = [
     "check_invariant",
     "check_iteration",
     "is_opaque",
+    "not_a_tensor",
     "scratch",
 ]

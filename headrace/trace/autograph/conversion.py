@@ -8,10 +8,11 @@ new code gets the old one's globals and closure cells. Read `rewrite_control.py`
 from __future__ import annotations
 
 import ast
+import functools
 import logging
 import weakref
 from collections.abc import Callable
-from types import CellType, CodeType, FunctionType
+from types import CellType, CodeType, FunctionType, SimpleNamespace
 from typing import Any
 
 from headrace.base.lazy import lazy_module
@@ -70,7 +71,7 @@ def converted(function: FunctionType, features: Features = NO_FEATURES) -> Funct
         _conversions.put(code, features, new)
     if new is None or hasattr(function, "_headrace_do_not_convert"):
         return function
-    return _with_code(function, new)
+    return _with_code(function, new, features)
 
 
 def _left_alone(function: FunctionType) -> bool:
@@ -97,10 +98,10 @@ def _try_to_convert(function: FunctionType, features: Features) -> CodeType | No
         return None
 
 
-def _with_code(function: FunctionType, code: CodeType) -> FunctionType:
+def _with_code(function: FunctionType, code: CodeType, features: Features) -> FunctionType:
     """A function like the given one, with other code in the same surroundings."""
     cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-    cells[AG] = _AG_CELL
+    cells[AG] = _operators(features)
     made = FunctionType(
         code,
         function.__globals__,
@@ -109,7 +110,10 @@ def _with_code(function: FunctionType, code: CodeType) -> FunctionType:
         tuple(cells[name] for name in code.co_freevars),
     )
     made.__kwdefaults__ = function.__kwdefaults__
-    made.__annotations__ = function.__annotations__
+    if getattr(function, "__annotate__", None) is None:
+        made.__annotations__ = function.__annotations__
+    else:  # from Python 3.14 on they are computed when asked for
+        made.__annotate__ = function.__annotate__  # type: ignore[attr-defined]
     made.__qualname__ = function.__qualname__
     made.__module__ = function.__module__
     made.__doc__ = function.__doc__
@@ -117,7 +121,14 @@ def _with_code(function: FunctionType, code: CodeType) -> FunctionType:
     return made
 
 
-_AG_CELL = CellType(runtime)
+@functools.cache
+def _operators(features: Features) -> CellType:
+    """The cell of `ag__`; calls hand the features on."""
+    if not features:
+        return CellType(runtime)
+    names = {name: getattr(runtime, name) for name in runtime.__all__}
+    names["call"] = functools.partial(runtime.call, features=features)
+    return CellType(SimpleNamespace(**names))
 
 
 # The tree
@@ -379,11 +390,11 @@ def _renamed(code: CodeType, owner: str, qualname: str) -> CodeType:
     return code.replace(co_consts=tuple(constants), co_qualname=qualname)
 
 
-def callable_of(function: Any) -> Callable[..., Any]:
+def callable_of(function: Any, features: Features = NO_FEATURES) -> Callable[..., Any]:
     """What runs a callable that is no plain function with its code converted."""
 
     def run(*args: Any, **kwargs: Any) -> Any:
-        return runtime.call(function, args, kwargs)
+        return runtime.call(function, args, kwargs, features)
 
     return run
 

@@ -17,6 +17,7 @@ from headrace.core.convert import convert
 from headrace.core.graph import Symbol
 from headrace.core.tensor import Tensor
 from headrace.core.variable import Variable
+from headrace.ops import compare as comparisons
 from headrace.ops import gather, shapes
 from headrace.trace.autograph.carry import (
     blank,
@@ -362,12 +363,9 @@ class _Counted:
         limit = convert(count)
 
         def going(own: tuple[Any, ...]) -> Any:
-            if extra_test is None:
-                return own[0] < limit
-            return control.cond(
-                own[0] < limit,
-                lambda: condition(extra_test(), "for loop"),
-                lambda: convert(False),
+            within = own[0] < limit
+            return (
+                within if extra_test is None else comparisons.logical_and(within, extra_test())
             )
 
         def step(own: tuple[Any, ...], packed: Sequence[Any]) -> Any:
@@ -397,7 +395,15 @@ class _Range(_Rows):
 
     def element(self, index: Any) -> Any:
         start, _, delta = self.tensor.node.inputs  # type: ignore[attr-defined]
-        return start + cast_.cast(index, start.dtype) * delta
+        value = cast_.cast(index, start.dtype)
+        if _known(delta) != 1:
+            value = value * delta
+        return value if _known(start) == 0 else start + value
+
+
+def _known(tensor: Any) -> Any:
+    """The value of a scalar of a graph, if it is known."""
+    return tensor.spec.value if isinstance(tensor, Symbol) else tensor._array
 
 
 class _Numbered(_Counted):

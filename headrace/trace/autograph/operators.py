@@ -85,6 +85,17 @@ def not_(value: Any) -> Any:
     return comparisons.logical_not(value) if is_staged(value) else not value
 
 
+def none_of(*flags: Any) -> Any:
+    """Whether none of the flags of jumps is set."""
+    found: Any = None
+    for flag in flags:
+        if is_staged(flag):
+            found = flag if found is None else comparisons.logical_or(found, flag)
+        elif flag:
+            return False
+    return True if found is None else comparisons.logical_not(found)
+
+
 _COMPARISONS = {
     "Lt": operator.lt,
     "LtE": operator.le,

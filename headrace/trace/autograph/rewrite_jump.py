@@ -193,7 +193,7 @@ def _union(one: Flags, other: Flags) -> Flags:
 
 
 def _none_of(flags: Flags, at: ast.AST) -> ast.expr:
-    return expression(f"not ({' or '.join(flags)})", at)
+    return expression(f"ag__.none_of({', '.join(flags)})", at)
 
 
 def _guard(flags: Flags, body: list[ast.stmt], at: ast.stmt) -> ast.If:
