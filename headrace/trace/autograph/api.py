@@ -11,6 +11,7 @@ from typing import Any
 
 from headrace.base.export import export, publish
 from headrace.base.lazy import lazy_module
+from headrace.trace.autograph import errors
 
 ast = lazy_module("ast")
 conversion = lazy_module("headrace.trace.autograph.conversion")
@@ -87,16 +88,24 @@ def to_graph(
         recursive: whether what it calls is converted too (it always is).
         experimental_optional_features: a `tf.autograph.experimental.Feature`, or several.
     Returns: a Python function.
-    Raises: ValueError: it cannot be converted.
+    Raises: ConversionError: it is no Python function.
 
     >>> def positive(x):
     ...     return x if x > 0 else -x
     >>> tf.autograph.to_graph(positive)(tf.constant(-2))
     <tf.Tensor: shape=(), dtype=int32, numpy=2>
     """
-    if not callable(entity):
-        raise ValueError(f"Cannot convert {entity!r}: it is not callable")
+    _code_of(entity, entity)
     return convert(entity, experimental_optional_features)
+
+
+def _code_of(entity: Any, function: Any) -> None:
+    if not hasattr(function, "__code__"):
+        raise errors.ConversionError(
+            f"converting {entity}: ValueError: Cannot apply autograph to a function that "
+            "doesn't expose a __code__ object. If this is a @tf.function, try passing "
+            "f.python_function instead."
+        )
 
 
 @export("autograph.to_code")
@@ -112,13 +121,18 @@ def to_code(
         recursive: whether what it calls is converted too (it always is).
         experimental_optional_features: a `tf.autograph.experimental.Feature`, or several.
     Returns: text.
+    Raises: ConversionError: it is no Python function, or has no source.
 
     >>> print(tf.autograph.to_code(lambda x: not x))
     lambda x: ag__.not_(x)
     """
     function = getattr(entity, "python_function", entity)
     function = getattr(function, "__func__", function)
-    node = conversion.rewritten(function, _features(experimental_optional_features))
+    _code_of(entity, function)
+    try:
+        node = conversion.rewritten(function, _features(experimental_optional_features))
+    except errors.NotConverted as error:
+        raise errors.ConversionError(f"converting {entity}: {error}") from None
     return ast.unparse(node)
 
 

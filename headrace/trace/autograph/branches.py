@@ -140,7 +140,7 @@ def if_exp(test: Any, body: Thunk, orelse: Thunk, text: str) -> Any:
         check_branches(text, seen[0], value)
         return value
 
-    return control.cond(condition(test, "conditional expression"), main, other)
+    return control.cond(test, main, other)
 
 
 __all__ = ["if_exp", "if_stmt"]

@@ -13,9 +13,9 @@ from typing import Any
 from headrace.base.dtypes import float32, int32
 from headrace.base.lazy import lazy_module
 from headrace.core.convert import convert
-from headrace.ops import cast, create, elementwise, reduce, shapes
+from headrace.ops import cast, create, elementwise, reduce
 from headrace.trace.autograph import frames
-from headrace.trace.autograph.loops import Numbered, Together
+from headrace.trace.autograph.loops import Numbered, Together, length
 from headrace.trace.autograph.operators import is_staged
 
 api = lazy_module("headrace")
@@ -48,11 +48,7 @@ def len_(value: Any) -> Any:
     """
     if not is_staged(value):
         return len(value)
-    tensor = convert(value)
-    if tensor.shape.rank == 0:
-        raise ValueError(f"len requires a non-scalar tensor, got one of shape {tensor.shape}")
-    known = tensor.shape[0] if tensor.shape.rank else None
-    return shapes.shape(tensor)[0] if known is None else known
+    return length(convert(value))
 
 
 def range_(*arguments: Any) -> Any:

@@ -65,8 +65,8 @@ def not_a_tensor(function: Any, value: Any) -> str:
     """What is said of a result that a graph cannot hold."""
     return (
         "To be compatible with tf.function, Python functions must return zero or more Tensors "
-        f"or ExtensionTypes or None values; in compilation of {function}, found return value of "
-        f"type {type(value).__name__}, which is not a Tensor or ExtensionType."
+        f"or ExtensionTypes or None values; in compilation of {function}, found return value "
+        f"of type {type(value).__name__}, which is not a Tensor or ExtensionType."
     )
 
 
@@ -126,8 +126,10 @@ def check_iteration(name: str, entry: Any, after: Any, invariant: Any = None) ->
         invariant: the shape that the user has promised, or None.
     Raises:
         TypeError: structure or dtype have changed.
-        ValueError: the shape has changed.
+        ValueError: the shape has changed, or it is None.
     """
+    if after is None:
+        raise ValueError(f"'{name}' is None at the end of the iteration.")
     try:
         nest.assert_same_structure(entry, after, expand_composites=True)
     except (ValueError, TypeError) as error:
@@ -135,7 +137,7 @@ def check_iteration(name: str, entry: Any, after: Any, invariant: Any = None) ->
             f"'{name}' does not have the same nested structure after one iteration.\n\n{error}"
         ) from error
     pairs = list(zip(nest.flatten(entry), nest.flatten(after), strict=True))
-    promised = nest.flatten(invariant) if len(pairs) > 1 else [invariant]
+    promised = nest.flatten(invariant)
     for position, (one, two) in enumerate(pairs):
         first, second = as_tensor(one), as_tensor(two)
         if _typed(first) and _typed(second):

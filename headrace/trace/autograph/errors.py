@@ -23,6 +23,10 @@ class NotConverted(Exception):
     """The function has something that is not converted; it runs as it is."""
 
 
+class ConversionError(Exception):
+    """Something was to be converted that is no Python function, or cannot be."""
+
+
 class SourceNotFound(NotConverted):
     """There is no source to convert."""
 
@@ -77,6 +81,7 @@ def ldu(read: Any, name: str) -> Any:
 
 
 __all__ = [
+    "ConversionError",
     "MIXED_FOR",
     "NONRETURNING",
     "NotConverted",

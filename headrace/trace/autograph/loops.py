@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from headrace.base import nest
 from headrace.base.lazy import lazy_module
+from headrace.base.shapes import TensorShape
 from headrace.core.context import state
 from headrace.core.convert import convert
 from headrace.core.graph import Symbol
@@ -171,7 +172,7 @@ class _Carried:
         for tensor, shape in given:
             for position, value in enumerate(self.values):
                 if value is tensor:
-                    found[position] = shape
+                    found[position] = TensorShape(shape)
                     check_invariant(self.names[position], value, shape)
         return found
 
@@ -218,7 +219,6 @@ class _Carried:
         own: tuple[Any, ...],
         going: Callable[[tuple[Any, ...]], Any],
         step: Callable[[tuple[Any, ...], Sequence[Any]], tuple[tuple[Any, ...], list[Any]]],
-        maximum_iterations: Any = None,
     ) -> tuple[Any, ...]:
         """A `tf.while_loop` over values of the loop's own and the carried ones.
 
@@ -241,7 +241,6 @@ class _Carried:
             mine, after = step(values[:count], values[len(own) :])
             return (*(mine or values[: len(own)]), *after)
 
-        limit = self.options.get("maximum_iterations", maximum_iterations)
         promised = self.pack(self.invariants)
         options: Options = {}
         if any(shape is not None for shape in promised):
@@ -253,7 +252,7 @@ class _Carried:
             (*own, *packed),
             parallel_iterations=self.options.get("parallel_iterations", 10),
             swap_memory=self.options.get("swap_memory", False),
-            maximum_iterations=limit,
+            maximum_iterations=self.options.get("maximum_iterations"),
             **options,
         )
         self.restore(after[len(own) :])
@@ -355,12 +354,12 @@ class _Counted:
 
     def example(self) -> Any:
         """An element for the iteration on trial."""
+        self.count()
         return self.element(_as_symbol(0))
 
     def run(self, carried: _Carried, extra_test: Callable[[], Any] | None) -> None:
         """Make the loop."""
-        count = self.count()
-        limit = convert(count)
+        limit = convert(self.count())
 
         def going(own: tuple[Any, ...]) -> Any:
             within = own[0] < limit
@@ -371,20 +370,30 @@ class _Counted:
         def step(own: tuple[Any, ...], packed: Sequence[Any]) -> Any:
             return (own[0] + 1,), carried.step(packed, self.element(own[0]))
 
-        carried.run((convert(0),), going, step, count)
+        carried.run((convert(0),), going, step)
+
+
+def length(tensor: Tensor) -> Any:
+    """The size of the first axis: int, or an int32 scalar if only the run will tell.
+
+    Raises:
+        ValueError: the tensor has no axis.
+    """
+    if tensor.shape.rank == 0:
+        shape = shapes.shape(tensor)
+        raise ValueError(f"len requires a non-scalar tensor, got one of shape {shape}")
+    known = tensor.shape[0] if tensor.shape.rank else None
+    return shapes.shape(tensor)[0] if known is None else known
 
 
 class _Rows(_Counted):
     """The slices of a tensor along its first axis."""
 
     def __init__(self, tensor: Tensor) -> None:
-        if tensor.shape.rank == 0:
-            raise ValueError("tensor requires a shape of rank 1 or more to be iterated over")
         self.tensor = tensor
 
     def count(self) -> Any:
-        known = self.tensor.shape[0] if self.tensor.shape.rank else None
-        return shapes.shape(self.tensor)[0] if known is None else known
+        return length(self.tensor)
 
     def element(self, index: Any) -> Any:
         return gather.gather(self.tensor, index)
@@ -491,4 +500,4 @@ class Together:
 cast_ = lazy_module("headrace.ops.cast")
 elementwise = lazy_module("headrace.ops.elementwise")
 functools_ = lazy_module("functools")
-__all__ = ["Iterable", "Numbered", "Together", "for_stmt", "while_stmt"]
+__all__ = ["Iterable", "Numbered", "Together", "for_stmt", "length", "while_stmt"]
