@@ -11,14 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from headrace.base.dtypes import float32, int32
-from headrace.base.lazy import lazy_module
+from headrace.base.export import EXPORTS
 from headrace.core.convert import convert
 from headrace.ops import cast, create, elementwise, reduce
 from headrace.trace.autograph import frames
 from headrace.trace.autograph.loops import Numbered, Together, length
 from headrace.trace.autograph.operators import is_staged
-
-api = lazy_module("headrace")
 
 
 def float_(value: Any = 0.0) -> Any:
@@ -36,7 +34,7 @@ def int_(value: Any = 0, *base: Any, **named: Any) -> Any:
 def _number(value: Any, dtype: Any) -> Any:
     tensor = convert(value)
     if tensor.dtype.name == "string":
-        return api.strings.to_number(tensor, dtype)
+        return EXPORTS["strings.to_number"](tensor, dtype)
     return cast.cast(tensor, dtype)
 
 
@@ -115,9 +113,11 @@ def sorted_(iterable: Any, /, **named: Any) -> Any:
     descending = named.pop("reverse", False)
     key = named.pop("key", None)
     if key is None:
-        return api.sort(iterable, direction="DESCENDING" if descending else "ASCENDING")
-    order = api.argsort(key(iterable), direction="DESCENDING" if descending else "ASCENDING")
-    return api.gather(iterable, order)
+        return EXPORTS["sort"](iterable, direction="DESCENDING" if descending else "ASCENDING")
+    order = EXPORTS["argsort"](
+        key(iterable), direction="DESCENDING" if descending else "ASCENDING"
+    )
+    return EXPORTS["gather"](iterable, order)
 
 
 OVERLOADS: dict[Any, Callable[..., Any]] = {

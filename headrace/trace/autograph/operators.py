@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from headrace.base.dtypes import bool as bool_dtype
+from headrace.base.export import EXPORTS
 from headrace.base.lazy import lazy_module
 from headrace.core.context import state
 from headrace.core.convert import convert
@@ -187,9 +188,6 @@ def set_item(held: Any, index: Any, value: Any) -> Any:
     if not isinstance(held, Tensor):
         held[index] = value
         return held
-    scatter = lazy_ops.tensor_scatter_nd_update
-    return scatter(held, reshape.reshape(convert(index), (1, 1)), reshape.expand_dims(value, 0))
-
-
-lazy_ops = lazy_module("headrace.ops.gather")
-slice_ = slice
+    scatter = EXPORTS["tensor_scatter_nd_update"]
+    row = convert(value, held.dtype)
+    return scatter(held, reshape.reshape(convert(index), (1, 1)), reshape.expand_dims(row, 0))

@@ -95,7 +95,7 @@ def augmented(x):
 @program(2.0, -2.0)
 def annotated(x):
     y: float = 1.0
-    z: int
+    z: int  # noqa: F842
     if x > 0:
         y: float = x * 2.0
     return y

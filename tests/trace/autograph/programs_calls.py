@@ -234,7 +234,7 @@ def comprehension_with_condition(x):
 
 @program(2.0, -2.0)
 def map_in_python(x):
-    return sum(map(lambda s: x * s if x > 0 else x, (1.0, 2.0)))
+    return sum(map(lambda s: x * s if x > 0 else x, (1.0, 2.0)))  # noqa: C417
 
 
 @program(-2.5, 2.5)
@@ -361,9 +361,9 @@ def global_name(x):
 
 @program(2.0, -2.0)
 def eval_sees_locals(x):
-    y = x * 2.0
+    y = x * 2.0  # noqa: F841
     if x is not None:
-        z = eval("x + y")  # noqa: S307
+        z = eval("x + y")
     return z
 
 

@@ -161,7 +161,7 @@ def generator_function(n):
                 return
             yield i
 
-    return list(numbers()), list(i * i for i in range(n) if i != 1)
+    return list(numbers()), list(i * i for i in range(n) if i != 1)  # noqa: C400
 
 
 @program(5)
