@@ -201,7 +201,7 @@ class _Conversion:
         node.body = [*body[:documented], *head, *body[documented:]]
         if control.undefined:
             checker = _Checked(frozenset(control.undefined))
-            node.body = [checker.visit(statement) for statement in node.body]
+            node.body = checker.block(node.body)
         return node
 
     def _nested(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.stmt:
@@ -270,6 +270,14 @@ class _Checked(ast.NodeTransformer):
             return node if hasattr(node, "generated") else operator("ld", node, node)
         return node
 
+    def visit_Delete(self, node: ast.Delete) -> Any:
+        names = [t for t in node.targets if isinstance(t, ast.Name) and t.id in self.names]
+        checks = [
+            ast.Expr(operator("ld", t, ast.copy_location(ast.Name(t.id, ast.Load()), t)))
+            for t in names
+        ]
+        return [*(ast.copy_location(check, node) for check in checks), self.generic_visit(node)]
+
     def _without(self, hidden: Any, node: Any) -> Any:
         outer, self.names = self.names, self.names - frozenset(hidden)
         self.generic_visit(node)
@@ -287,9 +295,13 @@ class _Checked(ast.NodeTransformer):
 
     def _body(self, node: Any) -> Any:
         outer, self.names = self.names, self.names - declared(node).locals
-        node.body = [self.visit(statement) for statement in node.body]
+        node.body = self.block(node.body)
         self.names = outer
         return node
+
+    def block(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        """The statements with their reads checked."""
+        return self.generic_visit(ast.Module(body, [])).body  # type: ignore[attr-defined]
 
     def visit_Lambda(self, node: ast.Lambda) -> Any:
         return self._without(argument_names(node), node)
