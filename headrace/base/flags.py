@@ -82,6 +82,12 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.replace(",", " ").split())
 
 
+def _names(text: str) -> frozenset[str] | None:
+    if text in ("", "1"):
+        return None
+    return frozenset() if text == "0" else _words(text)
+
+
 def _threads(text: str) -> int:
     count = int(text or 0)
     if count < 0:
@@ -111,6 +117,13 @@ COMPILE = Flag(
     "auto",
     "When functions become native code: once they are warm, at once, or never.",
     "auto, always or never",
+)
+PASSES = Flag(
+    "HEADRACE_PASSES",
+    _names,
+    "1",
+    "The passes over graphs that run: all of them, none, or some by their names.",
+    "1, 0, or names of passes with commas between",
 )
 PRINT = Flag(
     "HEADRACE_PRINT",

@@ -1,82 +1,79 @@
-"""A graph made ready to run node by node with the eager kernels.
+"""A program made ready to run node by node with the eager kernels.
 
-A plan holds one step a node that somebody needs: the kernel, where its operands lie, where its
-result goes, and which values nobody reads afterwards (they are let go, so that NumPy uses their
-memory again). What a call computes lies in a list of its own: any number of threads may run one
-plan. Errors are explained afterwards, with the user's line that the node comes from.
+A plan holds one step a node: a function that takes its operands out of the call's values and
+puts its results there. What nobody reads afterwards is let go if it is large, so that NumPy
+uses its memory again; where it can be, a result is written over an operand that ends there.
+The values lie in a list of the call's own: any number of threads may run one plan. Errors are
+explained afterwards, with the user's line that the node comes from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from headrace.base import errors
+from headrace.compile.passes.program import NOTHING, Node, Program, Value, nbytes, static
 from headrace.core import rng
 from headrace.core.explain import explain
-from headrace.core.graph import Const, Graph, Node, Placeholder, Symbol
+from headrace.core.graph import Const
 from headrace.core.op import Kind
 from headrace.core.tensor import as_array
 
 ndarray = np.ndarray
-Step = tuple[Callable[..., Any], tuple[int, ...], dict[str, Any], Any, tuple[int, ...], Node]
+Values = list[Any]
+Step = Callable[[Values], None]
+
+_KEPT = 1 << 12
+"""Smaller values stay to the end of the call: letting go costs more than their memory."""
+IN_PLACE = 1 << 14
+"""From so many bytes on a result is written over an operand that ends there."""
 
 
 class Plan:
-    """What `plan(*arrays)` needs to compute the fetches of a graph.
+    """What `plan(arrays)` needs to compute the fetches of a program."""
 
-    Args:
-        graph: its nodes stand in an order in which they can run.
-        inputs: the placeholders that a call gives values to, in order.
-        fetches: the results that a call returns.
-        name: of the function, for errors.
-    """
+    def __init__(self, program: Program) -> None:
+        self.name = program.name
+        self.count = len(program.inputs)
+        self._fill: Values = [None] * self.count
+        self._slots = {value: i for i, value in enumerate(program.inputs)}
+        if NOTHING in program.fetches or any(NOTHING in n.reads for n in program.nodes):
+            self._new_slot(NOTHING, None)
+        ends = _ends(program)
+        reused = _reused(program, ends)
+        self.steps: list[Step] = []
+        self._nodes: dict[Step, Node] = {}
+        for node in program.nodes:
+            self._add(node, reused.get(node))
+            dead = [self._slots[v] for v in ends.get(node, ()) if v in self._slots]
+            if dead:
+                self.steps.append(_releasing(tuple(dead)))
+        self._fetched = [self._slots[value] for value in program.fetches]
 
-    def __init__(
-        self, graph: Graph, inputs: Sequence[Symbol], fetches: Sequence[Symbol], name: str = ""
-    ) -> None:
-        self.name = name
-        self.count = len(inputs)
-        slots: dict[tuple[int, int], int] = {}
-        for symbol in inputs:
-            slots[id(symbol.node), symbol.index] = len(slots)
-        self._fill: list[Any] = [None] * self.count
-        steps: list[list[Any]] = []
-        for node in needed(graph.nodes, fetches):
-            if node.op is Placeholder:
-                if (id(node), 0) not in slots:
-                    raise errors.invalid_argument(
-                        f"You must feed a value for placeholder tensor '{node.name}'"
-                    )
-                continue
-            operands = tuple(slots[id(x.node), x.index] for x in node.inputs)
-            attrs, dynamic = _split(node, slots)
-            places = []
-            for output in node.outputs:
-                slots[id(node), output.index] = len(self._fill)
-                places.append(len(self._fill))
-                self._fill.append(None)
-            if node.op is Const:
-                self._fill[places[0]] = node.attrs["value"]
-                continue
-            single = not node.listed
-            kernel = kernel_of(node, attrs, dynamic, len(operands))
-            where = places[0] if single else tuple(places)
-            steps.append([kernel, (*operands, *dynamic.slots), attrs, where, (), node])
-        self._fetched = [slots[id(s.node), s.index] for s in fetches]
-        self._release(steps)
-        self.steps: list[Step] = [tuple(step) for step in steps]
+    def _new_slot(self, value: Value, content: Any = None) -> int:
+        slot = self._slots[value] = len(self._fill)
+        self._fill.append(content)
+        return slot
 
-    def _release(self, steps: list[list[Any]]) -> None:
-        """Let each step name the values that nobody reads after it."""
-        alive = {*self._fetched, *(i for i, v in enumerate(self._fill) if v is not None)}
-        for step in reversed(steps):
-            results = step[3] if step[3].__class__ is tuple else (step[3],)
-            last = {slot for slot in (*step[1], *results) if slot not in alive}
-            alive |= last
-            step[4] = tuple(last)
+    def _add(self, node: Node, target: Value | None) -> None:
+        if node.op is Const:
+            self._new_slot(node.outputs[0], node.attrs["value"])
+            return
+        operands = tuple([self._slots[value] for value in node.reads])
+        places = tuple([self._new_slot(value) for value in node.outputs])
+        kernel = _ready(node)
+        if target is not None:
+            step = _overwriting(kernel, operands, self._slots[target], places[0])
+        elif node.listed:
+            step = _several(kernel, operands, places)
+        else:
+            step = _MAKERS.get(len(operands), _any)(kernel, operands, places[0])
+        self.steps.append(step)
+        self._nodes[step] = node
 
     def __call__(self, arrays: Sequence[Any]) -> list[Any]:
         """The values of the fetches.
@@ -86,75 +83,186 @@ class Plan:
         """
         values = self._fill.copy()
         values[: self.count] = arrays
-        step = None
+        step: Any = None
         try:
             for step in self.steps:
-                kernel, operands, attrs, where, dead, _ = step
-                result = kernel(*[values[i] for i in operands], **attrs)
-                if where.__class__ is int:
-                    values[where] = result if result.__class__ is ndarray else as_array(result)
-                else:
-                    for i, item in zip(where, result, strict=True):
-                        values[i] = item if item.__class__ is ndarray else as_array(item)
-                for i in dead:
-                    values[i] = None
+                step(values)
         except Exception as error:
-            raise self._explained(error, step, values) from None
+            raise self._explained(error, self._nodes[step], values) from None
         return [values[i] for i in self._fetched]
 
-    def _explained(self, error: Exception, step: Any, values: list[Any]) -> Exception:
-        node = step[5]
+    def _explained(self, error: Exception, node: Node, values: Values) -> Exception:
         if getattr(error, "_located", False):
             return error
-        arrays = [values[i] for i in step[1]][: len(node.inputs)]
+        arrays = [values[self._slots[value]] for value in node.inputs]
         plain = all(isinstance(a, ndarray) for a in arrays)
-        attrs = {k: v for k, v in step[2].items() if not isinstance(v, Symbol)}
+        attrs = {k: v for k, v in node.attrs.items() if v.__class__ is not Value}
         found = explain(node.op, arrays, attrs, error) if plain and arrays else error
         return located(found, node, self.name)
 
 
-class _Dynamic:
-    """Static inputs of a node that only a run knows: in which attributes they stand."""
-
-    def __init__(self) -> None:
-        self.slots: list[int] = []
-        self.places: list[tuple[str, int | None]] = []
+# Steps
 
 
-def _split(node: Node, slots: dict[tuple[int, int], int]) -> tuple[dict[str, Any], _Dynamic]:
-    """A node's attributes, and which of them are computed by the graph."""
-    dynamic = _Dynamic()
-    for name, value in node.attrs.items():
-        items: Iterable[Any] = [(None, value)]
-        if value.__class__ is tuple:
-            items = enumerate(value)
-        for position, item in items:
-            if isinstance(item, Symbol):
-                dynamic.slots.append(slots[id(item.node), item.index])
-                dynamic.places.append((name, position))
-    return dict(node.attrs), dynamic
+def _one(kernel: Callable[..., Any], operands: tuple[int, ...], place: int) -> Step:
+    (a,) = operands
+
+    def step(values: Values) -> None:
+        result = kernel(values[a])
+        values[place] = result if result.__class__ is ndarray else as_array(result)
+
+    return step
 
 
-def kernel_of(
-    node: Node, attrs: dict[str, Any], dynamic: _Dynamic, operands: int
-) -> Callable[..., Any]:
-    """The kernel for the dtype of a node's first operand, ready for the executor."""
-    op = node.op
-    kernel: Callable[..., Any] = op.kernel
+def _two(kernel: Callable[..., Any], operands: tuple[int, ...], place: int) -> Step:
+    a, b = operands
+
+    def step(values: Values) -> None:
+        result = kernel(values[a], values[b])
+        values[place] = result if result.__class__ is ndarray else as_array(result)
+
+    return step
+
+
+def _three(kernel: Callable[..., Any], operands: tuple[int, ...], place: int) -> Step:
+    a, b, c = operands
+
+    def step(values: Values) -> None:
+        result = kernel(values[a], values[b], values[c])
+        values[place] = result if result.__class__ is ndarray else as_array(result)
+
+    return step
+
+
+def _any(kernel: Callable[..., Any], operands: tuple[int, ...], place: int) -> Step:
+    def step(values: Values) -> None:
+        result = kernel(*[values[i] for i in operands])
+        values[place] = result if result.__class__ is ndarray else as_array(result)
+
+    return step
+
+
+_MAKERS = {1: _one, 2: _two, 3: _three}
+
+
+def _several(
+    kernel: Callable[..., Any], operands: tuple[int, ...], places: tuple[int, ...]
+) -> Step:
+    def step(values: Values) -> None:
+        results = kernel(*[values[i] for i in operands])
+        for place, result in zip(places, results, strict=True):
+            values[place] = result if result.__class__ is ndarray else as_array(result)
+
+    return step
+
+
+def _overwriting(
+    kernel: Callable[..., Any], operands: tuple[int, ...], target: int, place: int
+) -> Step:
+    """A step of a ufunc that writes its result over one of its operands."""
+
+    def step(values: Values) -> None:
+        values[place] = kernel(*[values[i] for i in operands], values[target])
+
+    return step
+
+
+def _releasing(dead: tuple[int, ...]) -> Step:
+    """A step that lets values go."""
+
+    def step(values: Values) -> None:
+        for slot in dead:
+            values[slot] = None
+
+    return step
+
+
+# Lifetimes
+
+
+def _ends(program: Program) -> dict[Node, list[Value]]:
+    """After which node nobody reads a value any more, for the large and the unknown ones."""
+    ends: dict[Node, list[Value]] = {}
+    alive = {*program.fetches, *program.inputs}
+    alive.update(node.outputs[0] for node in program.nodes if node.op is Const)
+    for node in reversed(program.nodes):
+        for value in {*node.reads, *node.outputs} - alive:
+            alive.add(value)
+            size = nbytes(value.spec)
+            if size is None or size > _KEPT:
+                ends.setdefault(node, []).append(value)
+    return ends
+
+
+def _reused(program: Program, ends: dict[Node, list[Value]]) -> dict[Node, Value]:
+    """The nodes that write over an operand, and which.
+
+    The operand's memory must be its own and nobody else's: a ufunc made it, and what reads it
+    gives results in memory of their own.
+    """
+    owned: set[Value] = set()
+    shared: set[Value] = set()
+    for node in program.nodes:
+        ufunc = isinstance(_plain(node), np.ufunc)
+        if not ufunc and node.op.kind not in (Kind.REDUCE, Kind.CONTRACT):
+            shared.update(node.reads)
+        elif ufunc and node.op.kind is Kind.ELEMENTWISE:
+            owned.update(node.outputs)
+    found = {}
+    for node in program.nodes:
+        if node.op.kind is Kind.ELEMENTWISE and isinstance(_plain(node), np.ufunc):
+            for value in ends.get(node, ()):
+                if value in owned and value not in shared and _fits(value, node):
+                    found[node] = value
+                    break
+    return found
+
+
+def _fits(value: Value, node: Node) -> bool:
+    """Whether a node's result has the form of one of its large operands."""
+    spec, result = value.spec, node.outputs[0].spec
+    if value not in node.inputs or spec.dtype is not result.dtype:
+        return False
+    size = nbytes(spec)
+    return size is not None and size >= IN_PLACE and static(spec) == static(result)
+
+
+# Kernels
+
+
+def _plain(node: Node) -> Callable[..., Any]:
+    """The kernel for the dtype of a node's first operand."""
+    kernel: Callable[..., Any] = node.op.kernel
     if node.inputs:
-        kernel = op.table.get(node.inputs[0].dtype.np) or kernel
-    if dynamic.places:
-        kernel = _computed(kernel, dynamic, operands)
-    if op.kind is Kind.RANDOM and op.stateful:
-        kernel = _continuing(kernel, node)
+        kernel = node.op.table.get(node.inputs[0].spec.dtype.np) or kernel
     return kernel
 
 
-def _computed(kernel: Callable[..., Any], dynamic: _Dynamic, count: int) -> Callable[..., Any]:
-    """A kernel whose last operands are the values of static inputs."""
+def _ready(node: Node) -> Callable[..., Any]:
+    """The kernel as a function of what the node reads."""
+    kernel = _plain(node)
+    if len(node.reads) > len(node.inputs):
+        kernel = _computed(kernel, node)
+    elif node.attrs:
+        kernel = partial(kernel, **node.attrs)
+    if node.op.kind is Kind.RANDOM and node.op.stateful:
+        kernel = _continuing(kernel)
+    return kernel
 
-    def run(*arrays: Any, **attrs: Any) -> Any:
-        for (name, position), array in zip(dynamic.places, arrays[count:], strict=True):
+
+def _computed(kernel: Callable[..., Any], node: Node) -> Callable[..., Any]:
+    """A kernel whose last operands are the values of static inputs."""
+    places: list[tuple[str, int | None]] = []
+    for name, attr in node.attrs.items():
+        items: Iterable[Any] = [(None, attr)]
+        if attr.__class__ is tuple:
+            items = enumerate(attr)
+        places += [(name, position) for position, item in items if item.__class__ is Value]
+    count = len(node.inputs)
+
+    def run(*arrays: Any) -> Any:
+        attrs = dict(node.attrs)
+        for (name, position), array in zip(places, arrays[count:], strict=True):
             items = array.tolist()
             value = tuple(items) if isinstance(items, list) else items
             if position is not None:
@@ -166,34 +274,15 @@ def _computed(kernel: Callable[..., Any], dynamic: _Dynamic, count: int) -> Call
     return run
 
 
-def _continuing(kernel: Callable[..., Any], node: Node) -> Callable[..., Any]:
+def _continuing(kernel: Callable[..., Any]) -> Callable[..., Any]:
     """A kernel that draws where the last run of this node stopped."""
     owner = rng.Owner()
 
-    def run(*arrays: Any, **attrs: Any) -> Any:
+    def run(*arrays: Any) -> Any:
         with rng.running(owner):
-            return kernel(*arrays, **attrs)
+            return kernel(*arrays)
 
     return run
-
-
-def needed(nodes: Sequence[Node], fetches: Sequence[Symbol]) -> list[Node]:
-    """The nodes that the fetches depend on, and those with effects, in program order."""
-    wanted = {id(s.node) for s in fetches}
-    kept = []
-    for node in reversed(nodes):
-        if id(node) in wanted or has_effect(node):
-            kept.append(node)
-            wanted.update(id(s.node) for s in node.symbols())
-            wanted.update(id(before) for before in node.control)
-    return kept[::-1]
-
-
-def has_effect(node: Node) -> bool:
-    """Whether a node must run although nobody reads its results."""
-    if not node.op.stateful or node.op.pure:
-        return False
-    return node.op.kind is not Kind.RANDOM
 
 
 def located(error: Exception, node: Node, function: str) -> Exception:
