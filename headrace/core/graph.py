@@ -362,7 +362,9 @@ class Graph:
             KeyError: there is none.
         """
         if not isinstance(name, str):
-            raise TypeError(f"Operation names are strings (or similar), not {name!r}.")
+            raise TypeError(
+                f"Operation names are strings (or similar), not {type(name).__name__}."
+            )
         for node in self.nodes:
             if node.name == name:
                 return node
@@ -381,7 +383,9 @@ class Graph:
             KeyError: there is none.
         """
         if not isinstance(name, str):
-            raise TypeError(f"Tensor names are strings (or similar), not {name!r}.")
+            raise TypeError(
+                f"Tensor names are strings (or similar), not {type(name).__name__}."
+            )
         operation, separator, index = name.partition(":")
         if not separator:
             raise ValueError(

@@ -13,6 +13,7 @@ import numpy as np
 
 from headrace.base import errors
 from headrace.base.dtypes import DType, kernel_name
+from headrace.core.context import state
 from headrace.core.convert import convert
 from headrace.core.indexed_slices import IndexedSlices
 
@@ -32,6 +33,15 @@ _RULES: dict[str, Rule] = {
     "Max": np.maximum.at,
     "Min": np.minimum.at,
 }
+
+
+class _Hooks:
+    """What `ops` provides while a graph is built: `scatter(variable, op, indices, updates)`."""
+
+    scatter: Callable[..., None]
+
+
+hooks = _Hooks()
 
 
 class Scatter:
@@ -59,6 +69,11 @@ class Scatter:
                 "Argument `sparse_delta` must be a `tf.IndexedSlices`. Received arg: "
                 f"{sparse_delta}"
             )
+        if state.graph is not None:
+            hooks.scatter(
+                self, f"ResourceScatter{rule}", sparse_delta.indices, sparse_delta._given
+            )
+            return self._unread()
         op = f"ResourceScatter{rule}"
         indices = _index_array(sparse_delta.indices, op)
         values = convert(sparse_delta._given, self.dtype)._array  # type: ignore[attr-defined]
@@ -77,6 +92,9 @@ class Scatter:
         return self._unread()
 
     def _scatter_nd(self, rule: str, indices: Any, updates: Any) -> Any:
+        if state.graph is not None:
+            hooks.scatter(self, f"ResourceScatterNd{rule}", indices, updates)
+            return self._unread()
         op = f"ResourceScatterNd{rule}"
         where = _index_array(convert(indices), op)
         values = convert(updates, self.dtype)._array  # type: ignore[attr-defined]
@@ -165,6 +183,9 @@ class Scatter:
                 `[batch..., n, ...]`; the batch dimensions are the variable's leading ones.
         """
         op = "ResourceScatterNdUpdate"
+        if state.graph is not None:
+            hooks.scatter(self, "BatchScatter", sparse_delta.indices, sparse_delta._given)
+            return self._unread()
         indices = _index_array(sparse_delta.indices, op)
         batch = indices.shape[:-1]
         grids = np.meshgrid(*(np.arange(n) for n in (*batch, indices.shape[-1])), indexing="ij")

@@ -19,6 +19,7 @@ from headrace.core.tensor import Tensor
 from headrace.core.variable import Variable
 from headrace.ops import compare
 from headrace.ops.elementwise import absolute, subtract
+from headrace.ops.host import deferred
 from headrace.ops.reduce import reduce_all
 from headrace.ops.samples import Bad, S
 from headrace.ops.shapes import brackets
@@ -37,12 +38,19 @@ def Assert(condition, data, summarize=None, name=None):
 
     >>> tf.Assert(tf.reduce_max([0.2, 0.8]) <= 1., ["too large"])
     """
-    if bool(reduce_all(convert(condition))):
-        return
-    shown = "\n".join(_elements(convert(item), summarize) for item in data)
-    raise errors.invalid_argument(
-        f"Expected '{condition!s}' to be true. Summarized data: {shown}"
-    )
+
+    given = condition
+
+    def check(condition, *data):
+        if bool(reduce_all(condition)):
+            return
+        condition = condition if hasattr(given, "node") else given
+        shown = "\n".join(_elements(item, summarize) for item in data)
+        raise errors.invalid_argument(
+            f"Expected '{condition!s}' to be true. Summarized data: {shown}"
+        )
+
+    return deferred(check, [condition, *data])
 
 
 def _elements(tensor, summarize):
@@ -130,6 +138,10 @@ def assert_all_finite(x, message, name=None):
 def _compare(sign, test, x, y, message, summarize):
     x = convert(x)
     y = convert(y, None, x.dtype)
+    return deferred(lambda x, y: _compared(sign, test, x, y, message, summarize), [x, y])
+
+
+def _compared(sign, test, x, y, message, summarize):
     held = convert(test(x, y))
     if bool(reduce_all(held)):
         return
@@ -163,7 +175,7 @@ def assert_equal(x, y, message=None, summarize=None, name=None):
 
     >>> tf.debugging.assert_equal([1, 2], [1, 2])
     """
-    _compare("==", compare.equal, x, y, message, summarize)
+    return _compare("==", compare.equal, x, y, message, summarize)
 
 
 @export("debugging.assert_none_equal")
@@ -172,7 +184,7 @@ def assert_none_equal(x, y, summarize=None, message=None, name=None):
 
     >>> tf.debugging.assert_none_equal([1, 2], [2, 1])
     """
-    _compare("!=", compare.not_equal, x, y, message, summarize)
+    return _compare("!=", compare.not_equal, x, y, message, summarize)
 
 
 @export("debugging.assert_less", "assert_less")
@@ -181,7 +193,7 @@ def assert_less(x, y, message=None, summarize=None, name=None):
 
     >>> tf.debugging.assert_less([1, 2], 3)
     """
-    _compare("<", compare.less, x, y, message, summarize)
+    return _compare("<", compare.less, x, y, message, summarize)
 
 
 @export("debugging.assert_less_equal")
@@ -190,7 +202,7 @@ def assert_less_equal(x, y, message=None, summarize=None, name=None):
 
     >>> tf.debugging.assert_less_equal([1, 2], 2)
     """
-    _compare("<=", compare.less_equal, x, y, message, summarize)
+    return _compare("<=", compare.less_equal, x, y, message, summarize)
 
 
 @export("debugging.assert_greater", "assert_greater")
@@ -199,7 +211,7 @@ def assert_greater(x, y, message=None, summarize=None, name=None):
 
     >>> tf.debugging.assert_greater([1, 2], 0)
     """
-    _compare(">", compare.greater, x, y, message, summarize)
+    return _compare(">", compare.greater, x, y, message, summarize)
 
 
 @export("debugging.assert_greater_equal")
@@ -208,11 +220,14 @@ def assert_greater_equal(x, y, message=None, summarize=None, name=None):
 
     >>> tf.debugging.assert_greater_equal([1, 2], 1)
     """
-    _compare(">=", compare.greater_equal, x, y, message, summarize)
+    return _compare(">=", compare.greater_equal, x, y, message, summarize)
 
 
 def _against_zero(sign, test, x, message, summarize, gap="\n"):
-    x = convert(x)
+    return deferred(lambda x: _compared_with_zero(sign, test, x, message, summarize, gap), [x])
+
+
+def _compared_with_zero(sign, test, x, message, summarize, gap):
     if bool(reduce_all(test(x, convert(0, x.dtype)))):
         return
     limit = 3 if summarize is None else summarize
@@ -238,7 +253,7 @@ def assert_positive(x, message=None, summarize=None, name=None):
 
     >>> tf.debugging.assert_positive([1, 2])
     """
-    _against_zero(">", compare.greater, x, message, summarize)
+    return _against_zero(">", compare.greater, x, message, summarize)
 
 
 @export("debugging.assert_negative")
@@ -247,7 +262,7 @@ def assert_negative(x, message=None, summarize=None, name=None):
 
     >>> tf.debugging.assert_negative([-1, -2])
     """
-    _against_zero("<", compare.less, x, message, summarize)
+    return _against_zero("<", compare.less, x, message, summarize)
 
 
 @export("debugging.assert_non_negative")
@@ -256,7 +271,7 @@ def assert_non_negative(x, message=None, summarize=None, name=None):
 
     >>> tf.debugging.assert_non_negative([0, 2])
     """
-    _against_zero(">=", compare.greater_equal, x, message, summarize)
+    return _against_zero(">=", compare.greater_equal, x, message, summarize)
 
 
 @export("debugging.assert_non_positive")
@@ -265,7 +280,7 @@ def assert_non_positive(x, message=None, summarize=None, name=None):
 
     >>> tf.debugging.assert_non_positive([0, -2])
     """
-    _against_zero("<=", compare.less_equal, x, message, summarize, gap="")
+    return _against_zero("<=", compare.less_equal, x, message, summarize, gap="")
 
 
 @export("debugging.assert_near")
@@ -288,6 +303,12 @@ def assert_near(x, y, rtol=None, atol=None, message=None, summarize=None, name=N
     epsilon = 10 * np.finfo(real.np).eps if real.np.kind == "f" else 10 * 2.0**-7
     rtol = convert(epsilon if rtol is None else rtol, real)
     atol = convert(epsilon if atol is None else atol, real)
+    return deferred(
+        lambda *values: _near(*values, message=message, summarize=summarize), [x, y, rtol, atol]
+    )
+
+
+def _near(x, y, rtol, atol, message, summarize):
     condition = compare.less_equal(absolute(subtract(x, y)), atol + rtol * absolute(y))
     if bool(reduce_all(condition)):
         return

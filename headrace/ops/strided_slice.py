@@ -6,6 +6,7 @@ is left out, for `...`, for new axes and for axes that one index removes.
 
 from __future__ import annotations
 
+import functools
 from types import EllipsisType
 
 import numpy as np
@@ -34,8 +35,9 @@ _TEXT = (
 )
 
 
-def _key(begin, end, strides, masks):
+def key_of(begin, end, strides, **masks):
     """TensorFlow's form as a NumPy index."""
+    masks = {**_NO_MASKS, **masks}
     key = []
     for i, (b, e, s) in enumerate(zip(begin, end, strides, strict=True)):
         bit = 1 << i
@@ -147,12 +149,14 @@ class StridedSlice(Op):
     def infer(input, begin, end, strides, **masks):
         if input.shape is None or begin is None or end is None or strides is None:
             return Spec(None, input.dtype)
-        key = _key(begin, end, strides, {**_NO_MASKS, **masks})
+        key = key_of(begin, end, strides, **masks)
+        if None in (*input.shape, *begin, *end, *strides):
+            return Spec(_open_shape(input.shape, key, masks), input.dtype)
         axes, _ = _plan(input.shape, key)
         return Spec(tuple(size for *_, size in axes), input.dtype)
 
     def kernel(input, begin, end, strides, **masks):
-        key = _key(begin, end, strides, {**_NO_MASKS, **masks})
+        key = key_of(begin, end, strides, **masks)
         _plan(input.shape, key)
         return input[key]
 
@@ -167,7 +171,7 @@ class StridedSlice(Op):
         return apply(StridedSliceGrad, (dy,), attrs)
 
     def lower(c, input, begin, end, strides, **masks):
-        axes, points = _plan(input.shape, _key(begin, end, strides, {**_NO_MASKS, **masks}))
+        axes, points = _plan(input.shape, key_of(begin, end, strides, **masks))
 
         def element(*i):
             at = dict(points)
@@ -179,7 +183,7 @@ class StridedSlice(Op):
         return c.map(tuple(size for *_, size in axes), input.dtype, element)
 
     def oracle(input, begin, end, strides, **masks):
-        axes, points = _plan(input.shape, _key(begin, end, strides, {**_NO_MASKS, **masks}))
+        axes, points = _plan(input.shape, key_of(begin, end, strides, **masks))
         result = np.empty([size for *_, size in axes], dtype=input.dtype)
         for index in np.ndindex(*result.shape):
             at = dict(points)
@@ -188,6 +192,48 @@ class StridedSlice(Op):
                     at[axis] = first + k * stride
             result[index] = input[tuple(at[d] for d in range(input.ndim))]
         return result
+
+
+def _open_shape(shape, key, masks):
+    """The shape of a slice as far as it is known: of sizes and bounds some are None."""
+    masks = {**_NO_MASKS, **masks}
+    result, axis = [], 0
+    used = sum(
+        1
+        for i in range(len(key))
+        if not (masks["ellipsis_mask"] | masks["new_axis_mask"]) >> i & 1
+    )
+    for i, k in enumerate(key):
+        if masks["ellipsis_mask"] >> i & 1:
+            kept = len(shape) - used
+            result += shape[axis : axis + kept]
+            axis += kept
+        elif masks["new_axis_mask"] >> i & 1:
+            result.append(1)
+        else:
+            if axis >= len(shape):
+                raise errors.invalid_argument(
+                    f"Index out of range using input dim {axis}; input has only "
+                    f"{len(shape)} dims"
+                )
+            if not masks["shrink_axis_mask"] >> i & 1:
+                result.append(_open_size(shape[axis], k, i, masks))
+            axis += 1
+    return (*result, *shape[axis:])
+
+
+def _open_size(size, part, position, masks):
+    """How many elements a part of an axis has, or None."""
+    given = [
+        (part.start, masks["begin_mask"] >> position & 1),
+        (part.stop, masks["end_mask"] >> position & 1),
+    ]
+    if part.step is None or any(bound is None and not left for bound, left in given):
+        return None
+    if size is None:
+        whole = given[0][1] and given[1][1] and abs(part.step) == 1
+        return None if not whole else size
+    return len(range(*slice(part.start, part.stop, part.step).indices(size)))
 
 
 class StridedSliceGrad(Op):
@@ -219,7 +265,7 @@ class StridedSliceGrad(Op):
 
     def kernel(dy, shape, begin, end, strides, **masks):
         result = np.zeros(shape, dy.dtype)
-        result[_key(begin, end, strides, {**_NO_MASKS, **masks})] = dy
+        result[key_of(begin, end, strides, **masks)] = dy
         return result
 
     def grad(dz, z, dy, shape, begin, end, strides, **masks):
@@ -227,7 +273,7 @@ class StridedSliceGrad(Op):
         return apply(StridedSlice, (dz,), attrs)
 
     def lower(c, dy, shape, begin, end, strides, **masks):
-        axes, points = _plan(shape, _key(begin, end, strides, {**_NO_MASKS, **masks}))
+        axes, points = _plan(shape, key_of(begin, end, strides, **masks))
 
         def element(*i):
             inside = c.const(True, bool_dtype)
@@ -356,7 +402,7 @@ def _general(x, key):
     if mask is not None:
         return boolean_mask(x, mask)
     parts = _normalised(key)
-    if parts.count(Ellipsis) > 1:
+    if sum(part is Ellipsis for part in parts) > 1:
         raise errors.invalid_argument(
             "Multiple ellipses in slice spec not allowed", "StridedSlice"
         )
@@ -400,12 +446,27 @@ class SlicedVariable(EagerTensor):
 def getitem_of_variable(variable, key):
     """`v[key]`: a tensor with a method `assign`."""
     value = getitem(variable.value(), key)
-    if not isinstance(value, EagerTensor) or _mask(key) is not None:
+    if _mask(key) is not None:
         return value
+    if not isinstance(value, EagerTensor):
+        value.assign = functools.partial(state_hooks.assign_part, variable, value)
+        return value
+    return sliced_variable(variable, value, _normalised(key))
+
+
+def sliced_variable(variable, value, key):
+    """The part `value` of a variable at a NumPy index, which can be assigned to."""
     sliced = SlicedVariable.__new__(SlicedVariable)
     sliced._array, sliced._uid = value._array, value._uid
-    sliced._variable, sliced._key = variable, _normalised(key)
+    sliced._variable, sliced._key = variable, key
     return sliced
+
+
+class _Hooks:
+    """What `ops/state.py` provides: assignment to a part of a variable in a graph."""
+
+
+state_hooks = _Hooks()
 
 
 @export("strided_slice")
@@ -443,7 +504,7 @@ def strided_slice(
     given = (begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
     masks = dict(zip(_MASKS, given, strict=True))
     if var is not None:
-        return getitem_of_variable(var, _key(begin, end, strides, masks))
+        return getitem_of_variable(var, key_of(begin, end, strides, **masks))
     return apply(
         StridedSlice,
         (input_,),

@@ -16,7 +16,7 @@ from headrace.base.dtypes import kernel_name
 from headrace.base.export import export
 from headrace.core.context import modes, state
 from headrace.core.convert import convert
-from headrace.core.graph import Symbol
+from headrace.core.graph import Node, Symbol
 from headrace.core.indexed_slices import IndexedSlices
 from headrace.core.tensor import EagerTensor, Tensor, wrap
 from headrace.core.type_spec import TensorSpec
@@ -283,10 +283,14 @@ def as_result(value: Any, graph: FuncGraph, function: Any, flat: list[Symbol]) -
         raise TypeError(
             "To be compatible with tf.function, Python functions must return zero or more "
             "Tensors or ExtensionTypes or None values; in compilation of "
-            f"{function}, found return value of type {type(value).__name__}, which is not a "
+            f"{function}, found return value of type {_kind(value)}, which is not a "
             "Tensor or ExtensionType."
         ) from None
     return _result(tensor, graph, flat)
+
+
+def _kind(value: Any) -> str:
+    return "Operation" if isinstance(value, Node) else type(value).__name__
 
 
 def _result(tensor: Tensor, graph: FuncGraph, flat: list[Symbol]) -> Symbol:

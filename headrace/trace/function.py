@@ -25,6 +25,7 @@ from headrace.core.scopes import init_scope
 from headrace.core.tensor import EagerTensor, wrap
 from headrace.core.variable import Variable
 from headrace.core.variable import hooks as variable_hooks
+from headrace.trace import autograph as autographs
 from headrace.trace import signature as signatures
 from headrace.trace.body import Body
 from headrace.trace.concrete import ConcreteFunction, as_result
@@ -32,7 +33,6 @@ from headrace.trace.func_graph import FuncGraph, array_of
 from headrace.trace.signature import Bound, Fixed, Signature
 from headrace.trace.traces import Traces
 
-autograph_ = lazy_module("headrace.trace.autograph")
 _SINGLETON = (
     "tf.function only supports singleton tf.Variables created on the first call. Make sure the "
     "tf.Variable is only created once or created outside tf.function. See "
@@ -196,7 +196,7 @@ class Function:
         graph.birth = Birth(births, actual)  # type: ignore[attr-defined]
         function = self._python_function
         if self._options["autograph"]:
-            function = autograph_.convert(function)
+            function = autographs.convert(function, self._options["autograph_options"])
         with graph:
             leaves = []
             for leaf, path in zip(bound.leaves, bound.paths, strict=True):
