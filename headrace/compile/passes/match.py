@@ -19,6 +19,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,7 +43,8 @@ class Rule:
     Args:
         pattern, result: as the module says.
         dtypes: of the first operand.
-        when: a condition on what was matched (`m.x` is what `x` stands for).
+        when: a condition on what was matched (`m.x` is what `x` stands for, `m.numbers` the
+            constants that were numbers).
         functions: those that the result calls, by name.
     """
 
@@ -58,14 +60,19 @@ class Rule:
         self.dtypes = None if dtypes is None else frozenset(dtypes)
         self.when = when
         self.functions = functions or {}
-        left = ast.parse(pattern, mode="eval").body
-        assert isinstance(left, ast.Call), pattern
-        self.left, self.right = left, ast.parse(result, mode="eval").body
+        self.op = pattern.partition("(")[0]
 
-    @property
-    def op(self) -> str:
-        """The name of the op whose nodes the rule is about."""
-        return _called(self.left)
+    @cached_property
+    def left(self) -> ast.Call:
+        """The pattern."""
+        found = ast.parse(self.pattern, mode="eval").body
+        assert isinstance(found, ast.Call), self.pattern
+        return found
+
+    @cached_property
+    def right(self) -> ast.expr:
+        """The result."""
+        return ast.parse(self.result, mode="eval").body
 
     def apply(self, node: Node, producers: Producers, name: Callable[[str], str]) -> Any:
         """What stands for a node: a list of nodes, the last with its results, or a value.
@@ -149,7 +156,7 @@ def _operand(
     else:
         array = known_array(value, producers)
         if array is not None and is_number(array, ast.literal_eval(pattern)):
-            yield {**found, f"number_{len(found)}": value}
+            yield {**found, "numbers": (*found.get("numbers", ()), value)}
 
 
 def is_number(array: np.ndarray, number: Any) -> bool:
@@ -260,11 +267,7 @@ class _Making:
         if new.shape is not None and None not in new.shape:
             return True
         # A constant that is matched and gone could have stretched an unknown dimension.
-        return all(
-            value.spec.shape == ()
-            for label, value in self._found.items()
-            if label.startswith("number_")
-        )
+        return all(value.spec.shape == () for value in self._found.get("numbers", ()))
 
 
 def _result(op: type[Op], inputs: tuple[Value, ...], attrs: Mapping[str, Any]) -> Spec:

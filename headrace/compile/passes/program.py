@@ -235,7 +235,10 @@ class Copy:
 
     def _copy(self, node: traced.Node) -> None:
         name = self._names[id(node)] = fresh_name(self.prefix + node.name, self.taken)
-        inputs = tuple([self._value(x, f"{name}/input") for x in node.inputs])
+        labels = node.op.operands if not node.op.variadic else ("values",) * len(node.inputs)
+        inputs = tuple(
+            [self._value(x, f"{name}/{n}") for x, n in zip(node.inputs, labels, strict=True)]
+        )
         attrs = dict(node.attrs)
         for key, attr in attrs.items():
             if isinstance(attr, Symbol):

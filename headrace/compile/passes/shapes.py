@@ -81,9 +81,14 @@ def _sharpened(old: Value, new: Any) -> Value:
     value = old.spec.value
     if value is None or value.__class__ is tuple:
         value = _as_known(new) if new.value is not None else value
-    if shape == old.spec.shape and (value is old.spec.value or value == old.spec.value):
+    if shape == old.spec.shape and _alike(value, old.spec.value):
         return old
     return Value(old.name, Spec(shape, old.spec.dtype, value))
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two known values, one of which may be more known, are the same."""
+    return one is other or (one.__class__ is tuple and one == other)
 
 
 def _as_known(spec: Spec) -> Any:

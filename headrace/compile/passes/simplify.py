@@ -108,6 +108,16 @@ def _exact_in(wide: np.dtype, narrow: np.dtype) -> bool:
     return False
 
 
+def scalars(m: Any) -> bool:
+    """Whether the numbers are scalars: only then the kernel of `x ** 2` multiplies."""
+    return all(value.spec.shape == () for value in m.numbers)
+
+
+def integers(m: Any) -> bool:
+    """Whether there is no NaN."""
+    return m.x.spec.dtype in INTS
+
+
 def same_dtype(m: Any) -> bool:
     """Whether a cast casts to what is there."""
     return bool(m.x.spec.dtype is m.d)
@@ -171,7 +181,8 @@ ARITHMETIC = [
     Rule("Square(Abs(x))", "Square(x)", FLOATS | SIGNED),
     Rule("Abs(Neg(x))", "Abs(x)", FLOATS | SIGNED),
     Rule("Pow(x, 1)", "x", FLOATS | SIGNED),
-    Rule("Pow(x, 2)", "Square(x)", FLOATS | SIGNED),
+    Rule("Pow(x, 2)", "Square(x)", SIGNED),
+    Rule("Pow(x, 2)", "Square(x)", FLOATS, scalars),
     Rule("Pow(x, 3)", "Mul(Square(x), x)", SIGNED),
     Rule("AddV2(AddV2(x, C), D)", "AddV2(x, total(C, D))", INTS, None, {"total": total}),
     Rule("Mul(Mul(x, C), D)", "Mul(x, product(C, D))", INTS, None, {"product": product}),
@@ -193,10 +204,10 @@ LOGIC = [
     Rule("LogicalNot(LogicalNot(x))", "x"),
     Rule("LogicalNot(Equal(x, y))", "NotEqual(x, y)"),
     Rule("LogicalNot(NotEqual(x, y))", "Equal(x, y)"),
-    Rule("LogicalNot(Less(x, y))", "GreaterEqual(x, y)", INTS),
-    Rule("LogicalNot(LessEqual(x, y))", "Greater(x, y)", INTS),
-    Rule("LogicalNot(Greater(x, y))", "LessEqual(x, y)", INTS),
-    Rule("LogicalNot(GreaterEqual(x, y))", "Less(x, y)", INTS),
+    Rule("LogicalNot(Less(x, y))", "GreaterEqual(x, y)", None, integers),
+    Rule("LogicalNot(LessEqual(x, y))", "Greater(x, y)", None, integers),
+    Rule("LogicalNot(Greater(x, y))", "LessEqual(x, y)", None, integers),
+    Rule("LogicalNot(GreaterEqual(x, y))", "Less(x, y)", None, integers),
     Rule("LogicalAnd(x, True)", "x"),
     Rule("LogicalOr(x, False)", "x"),
     Rule("LogicalAnd(x, x)", "x"),
@@ -223,7 +234,7 @@ MOVEMENT = [
     Rule("ReverseV2(ReverseV2(x, axis=a), axis=b)", "x", None, lambda m: m.a == m.b),
     Rule("ReverseV2(x, axis=a)", "x", None, lambda m: m.a == ()),
     Rule("BroadcastTo(x, shape=s)", "x", None, lambda m: static(m.x.spec) == m.s),
-    Rule("SumToShape(x, shape=s)", "x", None, lambda m: static(m.x.spec) == m.s),
+    Rule("SumToShape(x, shape=s)", "x", INTS, lambda m: static(m.x.spec) == m.s),
     Rule("Tile(x, multiples=n)", "x", None, lambda m: set(m.n) <= {1}),
 ]
 

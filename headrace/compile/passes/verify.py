@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from headrace.base import shapes as dims
 from headrace.base.dtypes import HANDLES
+from headrace.compile.passes.inline import is_body
 from headrace.compile.passes.program import NOTHING, Node, Program, Value, has_effect
 from headrace.compile.passes.shapes import inferred
 from headrace.compile.passes.show import node_text
@@ -101,11 +102,17 @@ def _check_effects(before: Program, after: Program) -> None:
         while following is not None and _stands_for(following.name, node):
             found = True
             following = next(rest, None)
-        _require(found or node.op.kind is Kind.CONTROL, "an effect is gone", node)
+        _require(found or _holds_functions(node), "an effect is gone", node)
     _require(following is None, "an effect is new, or in another place", following)
 
 
 def _stands_for(name: str, node: Node) -> bool:
     if name == node.name:
         return True
-    return node.op.kind is Kind.CONTROL and name.startswith(f"{node.name}/")
+    return _holds_functions(node) and name.startswith(f"{node.name}/")
+
+
+def _holds_functions(node: Node) -> bool:
+    """Whether a node is a call, a branch or a loop: what it holds may stand in its place."""
+    attrs = node.attrs.values()
+    return any(is_body(a) for attr in attrs for a in (attr if type(attr) is tuple else (attr,)))
