@@ -17,6 +17,7 @@ from headrace.compile.passes.cse import cse
 from headrace.compile.passes.dead import dead
 from headrace.compile.passes.fold import fold
 from headrace.compile.passes.inline import inline
+from headrace.compile.passes.narrow import narrow
 from headrace.compile.passes.program import Program, program_of
 from headrace.compile.passes.shapes import shapes
 from headrace.compile.passes.simplify import bypass, remap, simplify
@@ -46,7 +47,8 @@ PIPELINE = (
     Pass(simplify, "before cse: it writes one thing in one way", "arithmetic_optimization"),
     Pass(remap, "transposes that are left go into the products", "remapping"),
     Pass(cse, "after all that makes nodes alike", "arithmetic_optimization"),
-    Pass(dead, "last: the others leave behind what nobody reads", "disable_model_pruning"),
+    Pass(dead, "the others leave behind what nobody reads", "disable_model_pruning"),
+    Pass(narrow, "last: what is dead read what loops kept", "loop_optimization"),
 )
 ROUNDS = 4
 """So often the passes run over a program that still changes."""

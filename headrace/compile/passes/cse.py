@@ -18,6 +18,8 @@ from headrace.core.op import Kind
 
 _COMPARED = 1 << 16
 """Arrays of more bytes are the same only if they are one object."""
+_STRINGS = 64
+"""So are arrays of more strings."""
 
 
 class _Versions:
@@ -78,17 +80,17 @@ def _as_good(first: Node, node: Node) -> bool:
     )
 
 
-def attr_key(attr: Any) -> Any:
-    """What an attribute counts as; keys of one attribute compare with each other."""
+def attr_key(attr: Any) -> Hashable:
+    """What an attribute counts as."""
     kind = attr.__class__
     if kind is int or kind is str or kind is bool or kind is bytes:
-        return kind.__name__, str(attr)
+        return kind, attr
     if kind is float:
-        return "float", attr.hex()
+        return kind, attr.hex()
     if kind is tuple:
-        return "tuple", str([attr_key(item) for item in attr])
-    if kind is np.ndarray and attr.nbytes <= _COMPARED and attr.dtype.kind != "O":
-        return "array", str((attr.dtype.str, attr.shape, attr.tobytes()))
-    if kind is np.ndarray and attr.size <= 64 and attr.dtype.kind == "O":
-        return "array", str((attr.shape, attr.tolist()))
-    return "object", str(id(attr))
+        return tuple([attr_key(item) for item in attr])
+    if kind is np.ndarray and attr.dtype.kind == "O" and attr.size <= _STRINGS:
+        return kind, attr.shape, str(attr.tolist())
+    if kind is np.ndarray and attr.dtype.kind != "O" and attr.nbytes <= _COMPARED:
+        return attr.dtype, attr.shape, attr.tobytes()
+    return "object", id(attr)

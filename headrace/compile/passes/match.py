@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from headrace.base import errors
 from headrace.base.dtypes import DType, from_numpy
 from headrace.compile.passes.program import Node, Value, known_array
 from headrace.core.op import OPS, Op, Spec
@@ -43,8 +44,8 @@ class Rule:
     Args:
         pattern, result: as the module says.
         dtypes: of the first operand.
-        when: a condition on what was matched (`m.x` is what `x` stands for, `m.numbers` the
-            constants that were numbers).
+        when: a condition on what was matched: `m.x` is what `x` stands for, `m.C` an array,
+            `m.numbers` the constants that were numbers.
         functions: those that the result calls, by name.
     """
 
@@ -82,11 +83,13 @@ class Rule:
         if self.dtypes is not None and node.inputs[0].spec.dtype not in self.dtypes:
             return None
         for found in _matches(self.left, node, {}, producers):
-            if self.when is not None and not self.when(SimpleNamespace(**found)):
-                continue
-            made = _Making(self, node, found, producers, name).made()
-            if made is not None:
-                return made
+            if self.when is None or self.when(_shown(found, producers)):
+                try:
+                    made = _Making(self, node, found, producers, name).made()
+                except (errors.OpError, ValueError):  # shapes that do not fit: left to the run
+                    continue
+                if made is not None:
+                    return made
         return None
 
     def __repr__(self) -> str:
@@ -96,6 +99,12 @@ class Rule:
 def _called(call: ast.Call) -> str:
     assert isinstance(call.func, ast.Name)
     return call.func.id
+
+
+def _shown(found: Found, producers: Producers) -> SimpleNamespace:
+    """What was matched, for a condition."""
+    arrays = {key: known_array(v, producers) for key, v in found.items() if key.isupper()}
+    return SimpleNamespace(**(found | arrays))
 
 
 # Matching

@@ -70,18 +70,17 @@ def reciprocal(c: np.ndarray) -> np.ndarray:
     return np.asarray(np.true_divide(np.ones((), c.dtype), c))
 
 
-def power_of_two(value: Value) -> bool:
-    """Whether all elements are powers of two whose reciprocals are, too, exactly."""
-    array: Any = value.spec.value
-    if not isinstance(array, np.ndarray) or not array.size:
+def power_of_two(m: Any) -> bool:
+    """Whether `C` has few elements, all powers of two whose reciprocals are exact, too."""
+    if not 0 < m.C.size <= 64:
         return False
-    info = ml_dtypes.finfo(array.dtype)
-    for item in array.reshape(-1)[:64].tolist():
-        if not math.isfinite(item) or item == 0 or abs(math.frexp(item)[0]) != 0.5:
+    info = ml_dtypes.finfo(m.C.dtype)
+    for item in m.C.reshape(-1).tolist():
+        if not math.isfinite(item) or abs(math.frexp(item)[0]) != 0.5:
             return False
         if not float(info.tiny) <= abs(1 / item) <= float(info.max):
             return False
-    return array.size <= 64
+    return True
 
 
 def holds(wide: DType, narrow: DType) -> bool:
@@ -190,7 +189,7 @@ ARITHMETIC = [
         "RealDiv(x, C)",
         "Mul(x, reciprocal(C))",
         FLOATS,
-        lambda m: power_of_two(m.C),
+        power_of_two,
         {"reciprocal": reciprocal},
     ),
     Rule("Conj(Conj(x))", "x"),

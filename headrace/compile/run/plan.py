@@ -66,9 +66,9 @@ class Plan:
         operands = tuple([self._slots[value] for value in node.reads])
         places = tuple([self._new_slot(value) for value in node.outputs])
         kernel = _ready(node)
-        if target is not None:
-            step = _overwriting(kernel, operands, self._slots[target], places[0])
-        elif node.listed:
+        if target is not None:  # a ufunc's last operand is where it writes
+            operands = (*operands, self._slots[target])
+        if node.listed:
             step = _several(kernel, operands, places)
         else:
             step = _MAKERS.get(len(operands), _any)(kernel, operands, places[0])
@@ -152,17 +152,6 @@ def _several(
         results = kernel(*[values[i] for i in operands])
         for place, result in zip(places, results, strict=True):
             values[place] = result if result.__class__ is ndarray else as_array(result)
-
-    return step
-
-
-def _overwriting(
-    kernel: Callable[..., Any], operands: tuple[int, ...], target: int, place: int
-) -> Step:
-    """A step of a ufunc that writes its result over one of its operands."""
-
-    def step(values: Values) -> None:
-        values[place] = kernel(*[values[i] for i in operands], values[target])
 
     return step
 

@@ -12,9 +12,10 @@ from headrace.compile.passes.branches import choice, dead_branches
 from headrace.compile.passes.dead import dead
 from headrace.compile.passes.fold import fold
 from headrace.compile.passes.inline import inline
-from headrace.compile.passes.program import program_of
+from headrace.compile.passes.narrow import narrow
+from headrace.compile.passes.program import Program, program_of
 from headrace.compile.passes.verify import verify
-from tests.compile.passes.support import ops, passed
+from tests.compile.passes.support import assert_same, ops, passed
 
 X = np.array([1.0, -2.0, 3.0], np.float32)
 
@@ -138,6 +139,50 @@ def test_a_branch_by_number():
 def test_a_branch_that_is_open_stays():
     made = traced(lambda x: tf.cond(x[0] > 0.0, lambda: x, lambda: -x), X)
     assert "StatelessIf" in ops(passed(dead_branches, made, X))
+
+
+def test_branches_and_loops_give_what_is_read():
+    """A graph that was differentiated, run for its results alone."""
+    v = tf.Variable(1.5)
+
+    @tf.function
+    def f(x):
+        y = tf.cond(x[0] > 0.0, lambda: tf.sin(x) * v, lambda: tf.exp(x * v))
+        i, z = tf.while_loop(
+            lambda i, z: i < 3, lambda i, z: (i + 1, tf.tanh(z) * v), (tf.constant(0), y)
+        )
+        return z + tf.cast(i, tf.float32)
+
+    concrete = f.get_concrete_function(tf.constant(X))
+    with tf.GradientTape() as tape:
+        wanted = f(tf.constant(X))
+    assert tape.gradient(wanted, v) is not None
+    graph = concrete.graph
+    made = program_of(graph, graph.parameters, graph.outputs)
+    after = narrow(made)
+    verify(after, made)
+    narrowed = [new for old, new in zip(made.nodes, after.nodes, strict=True) if new is not old]
+    assert ops(Program(narrowed, (), ())) == ["StatelessIf", "StatelessWhile"]
+    assert all(len(node.outputs) == node.attrs["count"] for node in narrowed)
+    found = pipeline.Plan(after)([X, *[v for _ in graph.outside]])
+    assert_same(found, [wanted.numpy()])
+
+
+def test_a_list_that_is_read_stays():
+    def f(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            _, y = tf.while_loop(
+                lambda i, y: i < 3, lambda i, y: (i + 1, tf.sin(y) * x), (tf.constant(0), x)
+            )
+            y = tf.cond(y[0] > 0.0, lambda: tf.sin(y) * x, lambda: tf.exp(y) * x)
+        return tape.gradient(y, x)
+
+    made = traced(f, X)
+    passed(narrow, made, X)
+    passed(pipeline.optimized, made, X)
+    only_x = Program(made.nodes, made.inputs, made.fetches)
+    assert_same(pipeline.Plan(narrow(only_x))([X]), pipeline.Plan(made)([X]))
 
 
 def test_a_loop_that_does_not_run():
