@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from headrace.base import errors
-from headrace.base.dtypes import ALL, NUMERIC
+from headrace.base.dtypes import ALL, HANDLES, NUMERIC
 from headrace.base.export import export
 from headrace.core.convert import convert, hooks, static
 from headrace.core.dispatch import apply
@@ -225,12 +225,12 @@ class Identity(Op):
 
     kind = Kind.MOVEMENT
     inputs = ("input",)
-    dtypes = ALL
+    dtypes = ALL | HANDLES
     keep = ()
     samples = (S(3, 4), S(), S(0))
 
     def infer(input):
-        return Spec(input.shape, input.dtype)
+        return Spec(input.shape, input.dtype, input.value if input.dtype in HANDLES else None)
 
     def kernel(input):
         return input

@@ -56,7 +56,7 @@ def other_type(dtype: np.dtype, held: TensorList) -> Exception:
 
 def place_of(held: TensorList, index: Any, what: str = "access") -> int:
     """An index into a list."""
-    place = int(index)
+    place = index if index.__class__ is int else index.item()
     if not 0 <= place < len(held):
         raise errors.invalid_argument(
             f"Trying to {what} element {place} in a list with {len(held)} elements."
@@ -237,7 +237,7 @@ class TensorListResize(Op):
     def kernel(input_handle, size):
         if size < 0:
             raise errors.invalid_argument(
-                f"TensorListSlice expects size to be non-negative. Got: {int(size)}"
+                f"TensorListSlice expects size to be non-negative. Got: {size}"
             )
         return input_handle.resized(int(size))
 
@@ -294,7 +294,7 @@ class TensorListSetItem(Op):
 
     def kernel(input_handle, index, item, resize_if_index_out_of_bounds=False):
         held = input_handle
-        place = int(index)
+        place = index.item()
         if resize_if_index_out_of_bounds and place >= len(held):
             held = held.resized(place + 1)
         place_of(held, place, "modify")

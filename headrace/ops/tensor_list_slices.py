@@ -104,19 +104,17 @@ def _inner_dims(held: TensorList, dims: Any) -> tuple[Any, Any]:
 
 def _missing_part(held: TensorList, index: int, lead: Any, inner: Any, leading: Any) -> Any:
     """Zeros for an item that is not set."""
-    if index < len(leading):
-        lead = leading[index]
-    elif lead is None and held.like is None:
+    if held.like is None and (inner is None or None in inner):
         raise errors.invalid_argument(
-            f"List contains uninitialized tensor at index {index} but leading_dims has only "
-            f"{len(leading)} elements."
+            "Trying to concat list with only uninitialized tensors but "
+            f"element_shape_except_first_dim is not fully defined: {bracketed(inner)}"
         )
-    dims = None if inner is None else (lead, *inner)
     problem = (
-        "Trying to concat list with only uninitialized tensors but "
-        f"element_shape_except_first_dim is not fully defined: {bracketed(inner)}"
+        f"List contains uninitialized tensor at index {index} but leading_dims has only "
+        f"{len(leading)} elements."
     )
-    return held.zero(index, dims, problem)
+    lead = leading[index] if index < len(leading) else lead
+    return held.zero(index, None if inner is None else (lead, *inner), problem)
 
 
 class TensorListSplit(Op):
