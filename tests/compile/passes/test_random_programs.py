@@ -105,11 +105,23 @@ def test_single_passes(each, case):
     compare(made, each.run(made), dtype)
 
 
+def verified(each: pipeline.Pass) -> pipeline.Pass:
+    """A pass after which the program is checked."""
+
+    def run_and_verify(before: Program) -> Program:
+        after = each.run(before)
+        verify(after, before)
+        return after
+
+    run_and_verify.__name__ = each.name
+    return each._replace(run=run_and_verify)
+
+
 @given(case=programs())
 @settings(QUICK, max_examples=150)
 def test_all_passes(case):
     made, dtype = case
-    compare(made, pipeline.optimized(made), dtype)
+    compare(made, pipeline.optimized(made, [verified(p) for p in pipeline.PIPELINE]), dtype)
 
 
 @pytest.mark.full
