@@ -292,7 +292,7 @@ class Unpack(Op):
         return tuple(np.moveaxis(value, axis, 0))
 
     def grad(dy, y, value, num, axis=0):
-        return stack(dy, axis)
+        return stack(dy if num != 1 or isinstance(dy, list) else [dy], axis)
 
     def lower(c, value, num, axis=0):
         axis %= value.rank

@@ -22,7 +22,7 @@ from headrace.core.op import Spec
 from headrace.core.tensor import Handle, as_array
 
 _SPARE = 64
-"""So many replaced items more than twice those that there are, and the log is let go."""
+"""So many entries of a log are looked through; a longer one is let go where it can be."""
 
 _lock = threading.Lock()
 
@@ -87,7 +87,13 @@ class TensorList(Handle):
         if len(cells.log) == self._version:
             return item
         with _lock:
-            return self._own().items.get(index)
+            cells, version = self._cells, self._version
+            if len(cells.log) - version > _SPARE:
+                return self._own().items.get(index)
+            for place, before in cells.log[version:]:
+                if place == index:
+                    return before
+            return cells.items.get(index)
 
     def items(self) -> dict[int, Any]:
         """The items that are set, by their index."""
@@ -125,12 +131,13 @@ class TensorList(Handle):
         Raises:
             InvalidArgumentError: its shape is not known.
         """
-        known = merged(dims, self.dims_of(index)) if self.like is not None else dims
         if self.element.dtype is variant:
             return TensorList.empty(0, _inner(self.element))
-        if known is None or None in known:
+        if self.like is not None and (dims is None or None in dims):
+            dims = merged(dims, self.dims_of(index))
+        if dims is None or None in dims:
             raise errors.invalid_argument(problem)
-        return zeros(known, self.element)
+        return zeros(dims, self.element)
 
     def common_dims(self, dims: Dims) -> Dims:
         """The shape that is `dims`, and that of the list's items.
@@ -192,10 +199,9 @@ class TensorList(Handle):
 
     def plus(self, other: TensorList) -> TensorList:
         """The sums of the items of two lists."""
-        one, two = self.items(), other.items()
-        if len(one) < len(two):
-            self, other, one, two = other, self, two, one
-        sums = [(i, x if i not in one else _sum(one[i], x)) for i, x in two.items()]
+        if len(self._cells.items) < len(other._cells.items):
+            self, other = other, self
+        sums = [(i, _sum(self.get(i), x)) for i, x in other.items().items()]
         found = self.resized(max(len(self), len(other))).updated(sums)
         if found.like is None:
             found.like = other.like
@@ -265,4 +271,6 @@ def _inner(element: Spec) -> Spec:
 
 
 def _sum(x: Any, y: Any) -> Any:
+    if x is None:
+        return y
     return x.plus(y) if isinstance(x, TensorList) else as_array(x + y)

@@ -11,6 +11,7 @@ import numpy as np
 
 from headrace.base import errors, shapes
 from headrace.base.dtypes import ALL, int64, variant
+from headrace.core.convert import static
 from headrace.core.dispatch import apply
 from headrace.core.op import Kind, Op, Spec
 from headrace.ops.list_value import TensorList, bracketed, merged
@@ -163,7 +164,7 @@ class TensorListSplit(Op):
     def grad(dy, y, tensor, lengths, element_shape):
         known = shapes.as_tuple(tensor.shape)
         dims = None if known is None else (None, *known[1:])
-        return concat(dy, tensor.dtype, dims, lengths)[0], None
+        return concat(dy, tensor.dtype, dims, static(lengths))[0], None
 
 
 class TensorListGather(Op):
