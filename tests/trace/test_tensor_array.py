@@ -170,6 +170,22 @@ def test_shapes_are_learnt_in_a_loop():
     assert program(tf.constant(2)).shape == [2]
 
 
+def test_a_loop_with_promised_shapes_carries_arrays():
+    @tf.function
+    def program(n):
+        x = tf.zeros([0])
+        ta = tf.TensorArray(tf.float32, 0, dynamic_size=True, infer_shape=False)
+        for i in tf.range(n):
+            tf.autograph.experimental.set_loop_options(
+                shape_invariants=[(x, tf.TensorShape([None]))]
+            )
+            x = tf.concat([x, [2.0]], 0)
+            ta = ta.write(i, x)
+        return ta.concat()
+
+    assert program(tf.constant(3)).numpy().tolist() == [2.0] * 6
+
+
 @pytest.mark.parametrize("count", [300, 30000])
 def test_a_write_does_not_copy(count):
     """A copy for each write would make the long case take minutes."""

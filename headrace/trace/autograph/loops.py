@@ -270,7 +270,10 @@ def _as_symbol(leaf: Any) -> Any:
 
 
 def _shapes(value: Any) -> Any:
-    return nest.map_structure(lambda leaf: convert(leaf).shape, value)
+    def shape(leaf: Any) -> TensorShape:
+        return TensorShape(()) if hasattr(leaf, "_with_flow") else convert(leaf).shape
+
+    return nest.map_structure(shape, value)
 
 
 # For
