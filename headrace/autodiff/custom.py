@@ -14,10 +14,12 @@ from typing import Any
 from headrace.autodiff.tape import GradientTape, _base
 from headrace.base import nest
 from headrace.base.export import export
-from headrace.core.context import modes, state, without_recording
+from headrace.core.context import state, without_recording
 from headrace.core.convert import convert
+from headrace.core.dispatch import add_node
+from headrace.core.op import Kind, Op
 from headrace.core.tensor import EagerTensor, Tensor, wrap
-from headrace.core.variable import Variable
+from headrace.core.variable import Variable, hooks
 from headrace.ops.reshape import identity
 
 _VAR_KEYWORDS = 0x08
@@ -76,7 +78,7 @@ def custom_gradient(f: Callable[..., Any] | None = None) -> Any:
 
 def call(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Run a custom function and record it as one op."""
-    if not modes or not state.recorders:
+    if state.graph is None and not state.recorders:
         result, _ = _checked(function, function(*args, **kwargs))
         return nest.map_structure(convert, result)
     with without_recording():
@@ -90,15 +92,53 @@ def call(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, An
             "@tf.custom_gradient grad_fn must accept keyword argument 'variables', since "
             f"function uses variables: {variables}"
         )
+    rule = _rule(grad_fn, [_differentiable(a) for a in flat], variables)
+    if state.graph is not None:
+        outputs = _in_graph(rule, nest.flatten(result), flat, variables)
+        return nest.pack_sequence_as(result, outputs)
     outputs = [_fresh(y) for y in nest.flatten(result)]
-    op = CustomOp(
-        getattr(function, "__name__", "custom_gradient"),
-        _rule(grad_fn, [_differentiable(a) for a in flat], variables),
-    )
+    op = CustomOp(getattr(function, "__name__", "custom_gradient"), rule)
     operands = [convert(a) for a in flat if _differentiable(a)] + [v.value() for v in variables]
     for recorder in state.recorders:
         recorder.record(op, operands, outputs, {})
     return nest.pack_sequence_as(result, outputs)
+
+
+class IdentityN(Op):
+    """Some tensors themselves; of the first `count` the gradient is what `rule` says.
+
+    A function with its own gradient stands so in a graph: first its results, then what they
+    depend on.
+    """
+
+    kind = Kind.CONTROL
+    inputs = ("*input",)
+    attrs = {"rule": None, "count": 0}
+    no_lower = "nothing is computed"
+
+    def infer(*input: Any, rule: Any, count: int) -> Any:  # type: ignore[misc]
+        return list(input)
+
+    def kernel(*input: Any, rule: Any, count: int) -> Any:  # type: ignore[misc]
+        return input
+
+    def grad(dys: Any, ys: Any, *inputs: Any, rule: Any, count: int) -> Any:  # type: ignore
+        dys, ys = (list(x) if isinstance(x, (list, tuple)) else [x] for x in (dys, ys))
+        single = count == 1
+        upstream = dys[0] if single else dys[:count]
+        found = rule(upstream, ys[0] if single else ys[:count], *inputs[count:])
+        return [*[None] * count, *found]
+
+
+def _in_graph(
+    rule: Callable[..., Any], results: Sequence[Any], flat: Sequence[Any], variables: Any
+) -> list[Any]:
+    """The results of a custom function as results of one node."""
+    operands = [convert(a) for a in flat if _differentiable(a)]
+    operands += [hooks.handle(v, "IdentityN/resource") for v in variables]
+    tensors = [convert(y) for y in results]
+    attrs = {"rule": rule, "count": len(tensors)}
+    return add_node(IdentityN, [*tensors, *operands], attrs, None)[: len(tensors)]
 
 
 def _differentiable(value: Any) -> bool:

@@ -73,11 +73,13 @@ class _Hooks:
     """What later floors provide for variables while a graph is built.
 
     `read(variable, name)` and `update(variable, method, value, name)` add operations;
+    `handle(variable, name)` gives what stands for a variable there;
     `lift(variable, initial_value, dtype)` gives the eager value of a variable that is made.
     """
 
     read: Callable[..., Tensor]
     update: Callable[..., None]
+    handle: Callable[..., Tensor]
     lift: Callable[..., Any]
 
 

@@ -195,6 +195,6 @@ def _dims(variable):
     return None if shape.rank is None else tuple(shape.as_list())
 
 
-hooks.read, hooks.update = read, update
+hooks.read, hooks.update, hooks.handle = read, update, handle
 scatter_hooks.scatter = scatter
 state_hooks.assign_part = assign_part

@@ -49,7 +49,7 @@ class ConcreteFunction:
         self._nested = len(self._captured) < len(self._outside)
         outputs = graph.structured_outputs
         self._single = isinstance(outputs, Symbol)
-        self.name = graph.name
+        self.name = graph.name.encode()
 
     # What it is
 
@@ -139,10 +139,10 @@ class ConcreteFunction:
                 if isinstance(outside, Symbol):
                     state_error = "a tensor of a graph that is not being built"
                     raise errors.invalid_argument(
-                        f"{self.name} uses {outside!r}, {state_error}; call it there."
+                        f"{self.graph.name} uses {outside!r}, {state_error}; call it there."
                     )
             return self._outside
-        return self.graph.arguments_in(state.graph, self.name)
+        return self.graph.arguments_in(state.graph, self.graph.name)
 
     def _packed(self, flat: Sequence[Any]) -> Any:
         structured = self.graph.structured_outputs
@@ -161,14 +161,16 @@ class ConcreteFunction:
         given: dict[str, Any] = dict(zip(names, flat, strict=False))
         if len(flat) > len(names):
             raise TypeError(
-                f"{self._described()} takes {len(names)} positional arguments but "
-                f"{len(flat)} were given"
+                "Binding inputs to tf.function failed due to `too many positional arguments`. "
+                f"Received args: {tuple(args)} and kwargs: {kwargs} for signature: "
+                f"{self._text()}.\nFallback to flat signature also failed due to: "
+                f"{self._described()} takes {len(names)} positional arguments, got {len(flat)}."
             )
         for key, value in kwargs.items():
             leaves = nest.flatten(value)
-            own = [n for n, path in zip(names, self._input_paths(), strict=True) if path == key]
+            own = self._named(key, names)
             if len(own) != len(leaves):
-                if not any(key == path for path in self._paths):
+                if key not in self._paths:
                     raise TypeError(
                         f"{self._described()} got unexpected keyword argument {key}"
                     )
@@ -183,14 +185,20 @@ class ConcreteFunction:
         if missing:
             raise TypeError(
                 f"Binding inputs to tf.function failed due to `missing a required argument: "
-                f"{missing[0]!r}`. Received args: {tuple(args)} and kwargs: {kwargs} for "
-                f"signature: {self._described()}.\nFallback to flat signature also failed due "
-                f"to: {self._described()} missing required arguments: {', '.join(missing)}."
+                f"{self._path_of(missing[0])!r}`. Received args: {tuple(args)} and kwargs: "
+                f"{kwargs} for signature: {self._text()}.\nFallback to flat signature also "
+                f"failed due to: {self._described()} missing required arguments: "
+                f"{', '.join(missing)}."
             )
         return [
             self._fitting(i, given[n], leaf)
             for i, (n, leaf) in enumerate(zip(names, wanted, strict=True))
         ]
+
+    def _named(self, key: str, names: Sequence[str]) -> list[str]:
+        """The placeholders that a keyword stands for: an argument's, or one by its own name."""
+        own = [n for n, path in zip(names, self._input_paths(), strict=True) if path == key]
+        return own or [n for n in names if n == key]
 
     def _input_paths(self) -> list[str]:
         leaves = zip(self._bound.leaves, self._paths, strict=True)
@@ -203,15 +211,26 @@ class ConcreteFunction:
         )
         if tensor.dtype != spec.dtype:
             raise errors.invalid_argument(
-                f"cannot compute {self.name} as input #{index}(zero-based) was expected to be "
-                f"a {kernel_name(spec.dtype)} tensor but is a {kernel_name(tensor.dtype)} "
-                "tensor",
-                self.name,
+                f"cannot compute {self.graph.name} as input #{index}(zero-based) was expected "
+                f"to be a {kernel_name(spec.dtype)} tensor but is a "
+                f"{kernel_name(tensor.dtype)} tensor",
+                self.graph.name,
             )
         return tensor
 
     def _described(self) -> str:
-        return f"{self.name}({', '.join(s.node.name for s in self.graph.inputs)})"
+        return f"{self.graph.function}({', '.join(s.node.name for s in self.graph.inputs)})"
+
+    def _path_of(self, name: str) -> str:
+        names = [s.node.name for s in self.graph.inputs]
+        return self._input_paths()[names.index(name)]
+
+    def _text(self) -> str:
+        args, kwargs = self.structured_input_signature
+        names = dict.fromkeys(self._paths)
+        parts = zip(names, [*args, *kwargs.values()], strict=False)
+        given = ", ".join(f"{name}: {_described_value(value)}" for name, value in parts)
+        return f"({given}) -> {self._output_type()}"
 
     # Looking
 
@@ -239,11 +258,7 @@ class ConcreteFunction:
         )
 
     def __repr__(self) -> str:
-        args, kwargs = self.structured_input_signature
-        names = dict.fromkeys(self._paths)
-        parts = zip(names, [*args, *kwargs.values()], strict=False)
-        given = ", ".join(f"{name}: {_described_value(value)}" for name, value in parts)
-        return f"<ConcreteFunction ({given}) -> {self._output_type()} at {id(self):#X}>"
+        return f"<ConcreteFunction {self._text()} at 0x{id(self):X}>"
 
     def __str__(self) -> str:
         return f"ConcreteFunction {self.pretty_printed_signature()}"

@@ -33,7 +33,7 @@ class FuncGraph(Graph):
 
     def __init__(self, name: str, outer: Any = None, source: FuncGraph | None = None) -> None:
         super().__init__()
-        self.name = name
+        self.name = self.function = name
         self.outer: Graph | None = outer if outer is not None else state.graph
         self.source = source
         self.inputs: list[Symbol] = []

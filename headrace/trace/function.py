@@ -193,6 +193,7 @@ class Function:
     ) -> ConcreteFunction:
         self._traces.count += 1
         graph = FuncGraph(f"__inference_{self._name}_{next(_numbers)}")
+        graph.function = self._name
         graph.birth = Birth(births, actual)  # type: ignore[attr-defined]
         function = self._python_function
         if self._options["autograph"]:

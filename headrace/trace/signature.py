@@ -92,9 +92,14 @@ class Signature:
         except TypeError as error:
             raise self.misfit(str(error), args, kwargs) from None
         structure = (bound.args, bound.kwargs)
-        paths = self._paths(bound)
-        if self.input_signature is not None:
+        if self.input_signature is None:
+            paths = self._paths(bound)
+        else:
             structure = (self._cast(bound.args, args, kwargs), bound.kwargs)
+            last = self.names()[-1:]
+            names = self.names() + last * len(structure[0])
+            given = [*zip(names, structure[0], strict=False), *bound.kwargs.items()]
+            paths = [name for name, value in given for _ in nest.flatten(value)]
         leaves = [as_leaf(leaf) for leaf in nest.flatten(structure)]
         return Bound(structure, leaves, paths)
 
@@ -145,7 +150,9 @@ class Signature:
         found = []
         for value, spec in zip(values, specs, strict=False):
             try:
-                found.append(nest.map_structure(_fitting, spec, value))
+                parts = nest.flatten_up_to(spec, value)
+                fitted = map(_fitting, nest.flatten(spec), parts)
+                found.append(nest.pack_sequence_as(spec, list(fitted)))
             except (TypeError, ValueError) as error:
                 raise self.misfit(str(error), args, kwargs) from None
         return (*found, *values[len(specs) :])
@@ -161,8 +168,9 @@ def _checked(input_signature: Any, parameters: Any) -> Any:
     for spec in nest.flatten(input_signature):
         if not isinstance(spec, TensorSpec):
             raise TypeError(
-                "input_signature must be a possibly nested sequence of TensorSpec objects, "
-                f"got {input_signature!r}"
+                "input_signature must be a possibly nested sequence of TensorSpec objects, got "
+                f"invalid args {input_signature!r} with types "
+                f"{list(map(type, input_signature))}."
             )
     taken = [
         p
@@ -172,8 +180,8 @@ def _checked(input_signature: Any, parameters: Any) -> Any:
     open_ended = any(p.kind is p.VAR_POSITIONAL for p in parameters.parameters.values())
     if len(input_signature) > len(taken) and not open_ended:
         raise TypeError(
-            f"input_signature has {len(input_signature)} specs, the function takes "
-            f"{len(taken)} arguments."
+            f"input_signature contains {len(input_signature) - len(taken)} extra type "
+            "constraints."
         )
     return tuple(input_signature)
 
