@@ -54,7 +54,7 @@ def length(path: Path) -> int:
 
 def limit(path: Path) -> int:
     """How many lines a file may have: tables of op records may be longer."""
-    return OP_TABLE if path.parent == PACKAGE / "ops" else FILE
+    return OP_TABLE if PACKAGE / "ops" in path.parents else FILE
 
 
 def too_big(paths: Iterable[Path]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from headrace.core.tensor import Tensor, next_uid
 from headrace.ops.concat_pad import concat
 from headrace.ops.create import zeros_like
 from headrace.ops.math import add_n
-from headrace.ops.tensor_list import add_lists
+from headrace.ops.tensor_list.elements import add_lists
 
 Entry = tuple[Any, Sequence[Tensor], Sequence[Tensor], Any]
 

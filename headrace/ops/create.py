@@ -21,7 +21,7 @@ from headrace.ops.cast import cast
 from headrace.ops.reshape import reshape
 from headrace.ops.samples import Bad, S
 from headrace.ops.shapes import Shape, broadcast_to, shape_of, size
-from headrace.ops.tensor_list import zeros_of_list
+from headrace.ops.tensor_list.elements import zeros_of_list
 
 
 @export("convert_to_tensor")

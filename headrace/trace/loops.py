@@ -20,8 +20,9 @@ from headrace.core.convert import convert
 from headrace.core.dispatch import add_node
 from headrace.core.graph import Node, Symbol
 from headrace.core.op import Kind, Op, Spec
-from headrace.ops import tensor_list
 from headrace.ops.create import zeros_like
+from headrace.ops.tensor_list.elements import item
+from headrace.ops.tensor_list.value import TensorList
 from headrace.trace.body import Body
 from headrace.trace.func_graph import FuncGraph
 from headrace.trace.gradients import backward_of, call_backward, differentiable
@@ -44,14 +45,18 @@ class While(Op):
     partial = True
     no_lower = "its condition and body are"
 
-    def infer(*inputs: Spec, cond: Any, body: Any, count: int, recorded: bool) -> Any:  # type: ignore
+    def infer(  # type: ignore
+        *inputs: Spec, cond: Any, body: Any, count: int, recorded: bool
+    ) -> Any:
         found = [symbol.spec for symbol in body.graph.inputs]
         if recorded:
             found.append(Spec((), int32))
             found += [Spec((), variant, spec) for spec in body.specs[count:]]
         return found
 
-    def kernel(*arrays: Any, cond: Any, body: Any, count: int, recorded: bool) -> Any:  # type: ignore
+    def kernel(  # type: ignore
+        *arrays: Any, cond: Any, body: Any, count: int, recorded: bool
+    ) -> Any:
         values = list(arrays[:count])
         outside = arrays[count:]
         lists: list[list[Any]] = [[] for _ in body.fetches[count:]]
@@ -60,12 +65,12 @@ class While(Op):
             results = body((*values, *outside))
             values = results[:count]
             rounds += 1
-            for items, item in zip(lists, results[count:], strict=True):
-                items.append(item)
+            for items, found in zip(lists, results[count:], strict=True):
+                items.append(found)
         if not recorded:
             return values
         held = [
-            tensor_list.TensorList.of(items, symbol.spec)
+            TensorList.of(items, symbol.spec)
             for items, symbol in zip(lists, body.fetches[count:], strict=True)
         ]
         return [*values, np.array(rounds, np.int32), *held]
@@ -152,13 +157,13 @@ class _LoopGradient:
             moving = dict(zip(self.active, state_, strict=False))
             sums = state_[len(self.active) :]
             values: dict[Any, Any] = {
-                s._uid: tensor_list.item(lists[s._uid], i, s.spec) for s in self._varying
+                s._uid: item(lists[s._uid], i, s.spec) for s in self._varying
             }
             captures = self.body.graph.internal_captures
             values |= {p._uid: x for p, x in zip(captures, outside, strict=True)}
             dys = [moving.get(j) for j in range(count)]
             for symbol, held in zip(self.body.fetches[count:], self.list_dys, strict=True):
-                dys.append(held if held is None else tensor_list.item(held, i, symbol.spec))
+                dys.append(held if held is None else item(held, i, symbol.spec))
             found = call_backward(self.backward, dys, values)
             new = [
                 zeros_like(moving[j]) if found[j] is None else convert(found[j])

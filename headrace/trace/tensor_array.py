@@ -1,9 +1,8 @@
 """`tf.TensorArray`: tensors by their number, written and read one at a time.
 
 Eagerly it is a Python list that is changed in place. In a graph it stands for a list as a value
-(`ops/tensor_list.py`), and a write gives a new array: `ta = ta.write(i, x)` is right in both.
-Control flow hands such an array on as the tensor `_flow` and makes one of the results with
-`_with_flow`.
+(`ops/tensor_list`), and a write gives a new array: `ta = ta.write(i, x)` is right in both.
+Control flow hands such an array on as the tensor `_flow` and makes others by `_with_flow`.
 """
 
 from __future__ import annotations
@@ -19,9 +18,10 @@ from headrace.core.context import state
 from headrace.core.convert import convert, static
 from headrace.core.graph import Symbol
 from headrace.core.tensor import Tensor
-from headrace.ops import concat_pad, tensor_list, tensor_list_slices
+from headrace.ops import concat_pad
 from headrace.ops.cast import cast
 from headrace.ops.create import zeros
+from headrace.ops.tensor_list import elements, slices
 from headrace.trace.tensor_array_spec import TensorArraySpec
 
 _NO_GRAD = (
@@ -289,10 +289,10 @@ class _EagerArray(TensorArray):
 
     @property
     def _flow(self) -> Any:
-        held = tensor_list.reserve(len(self._tensors), self._dtype, self._dims)
+        held = elements.reserve(len(self._tensors), self._dtype, self._dims)
         for index, tensor in enumerate(self._tensors):
             if tensor is not None:
-                held = tensor_list.set_item(held, index, tensor)
+                held = elements.set_item(held, index, tensor)
         return held
 
     def _with_flow(self, flow: Tensor) -> TensorArray:
@@ -485,7 +485,7 @@ class _GraphArray(TensorArray):
             )
         if flow is None:
             label = name or "TensorArrayV2"
-            flow = tensor_list.reserve(count, self._dtype, self._known.dims, label)
+            flow = elements.reserve(count, self._dtype, self._known.dims, label)
         self._held = flow
 
     @property
@@ -529,27 +529,27 @@ class _GraphArray(TensorArray):
 
     def read(self, index: Any, name: str | None = None) -> Any:
         label = _label(name or "TensorArrayV2Read", "TensorListGetItem")
-        return tensor_list.get_item(self._held, index, self._dtype, self._dims, label)
+        return elements.get_item(self._held, index, self._dtype, self._dims, label)
 
     def write(self, index: Any, value: Any, name: str | None = None) -> TensorArray:
         tensor = convert(value, None, self._dtype)
         self._checked(tensor.shape)
         label = _label(name or "TensorArrayV2Write", "TensorListSetItem")
-        held = tensor_list.set_item(self._held, index, tensor, self._dynamic, label)
+        held = elements.set_item(self._held, index, tensor, self._dynamic, label)
         return self._with_flow(held)
 
     def stack(self, name: str | None = None) -> Any:
         label = _label(name or "TensorArrayV2Stack", "TensorListStack")
-        return tensor_list.stack(self._held, self._dtype, self._dims, self._size, label)
+        return elements.stack(self._held, self._dtype, self._dims, self._size, label)
 
     def gather(self, indices: Any, name: str | None = None) -> Any:
         label = name or "TensorListGather"
         places = convert(indices, None, int32)
-        return tensor_list_slices.gather(self._held, places, self._dtype, self._dims, label)
+        return slices.gather(self._held, places, self._dtype, self._dims, label)
 
     def concat(self, name: str | None = None) -> Any:
         label = name or "TensorListConcatV2"
-        return tensor_list_slices.concat(self._held, self._dtype, self._dims, (), label)[0]
+        return slices.concat(self._held, self._dtype, self._dims, (), label)[0]
 
     def unstack(self, value: Any, name: str | None = None) -> TensorArray:
         tensor = convert(value, None, self._dtype)
@@ -557,14 +557,14 @@ class _GraphArray(TensorArray):
         if tensor.shape.rank == 0:
             raise ValueError("A tensor without axes cannot be unstacked into a TensorArray.")
         self._checked(_inner(tensor))
-        return self._with_flow(tensor_list.from_tensor(tensor, name=label))
+        return self._with_flow(elements.from_tensor(tensor, name=label))
 
     def scatter(self, indices: Any, value: Any, name: str | None = None) -> TensorArray:
         tensor = convert(value, None, self._dtype)
         places = convert(indices, None, int32)
         self._checked(_inner(tensor))
         label = _label(name or "TensorArrayScatter", "TensorListScatterIntoExistingList")
-        held = tensor_list_slices.scatter_into(self._held, tensor, places, label)
+        held = slices.scatter_into(self._held, tensor, places, label)
         return self._with_flow(held)
 
     def split(self, value: Any, lengths: Any, name: str | None = None) -> TensorArray:
@@ -575,13 +575,13 @@ class _GraphArray(TensorArray):
             self._checked(TensorShape([known[0], *_inner(tensor)]))
         label = _label(name or "TensorArraySplit", "TensorListSplit")
         dims = self._dims if self._infer else None
-        held = tensor_list_slices.split(tensor, sizes, dims, label)
+        held = slices.split(tensor, sizes, dims, label)
         return self._with_flow(held)
 
     def size(self, name: str | None = None) -> Any:
         if self._size is not None:
             return convert(self._size, int32)
-        return tensor_list.length(self._held, name or "TensorArrayV2Size")
+        return elements.length(self._held, name or "TensorArrayV2Size")
 
 
 def _inner(tensor: Any) -> TensorShape:

@@ -8,9 +8,9 @@ import pytest
 
 import headrace as tf
 from headrace.core.op import Spec
-from headrace.ops import tensor_list as one
-from headrace.ops import tensor_list_slices as many
-from headrace.ops.list_value import TensorList
+from headrace.ops.tensor_list import elements as one
+from headrace.ops.tensor_list import slices as many
+from headrace.ops.tensor_list.value import TensorList
 from tests.trace.differences import assert_gradients
 
 F = tf.float32

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from headrace.trace.autograph.source import FunctionNode, argument_names
 
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
 class Composite(NamedTuple):
@@ -173,12 +173,12 @@ class _Visitor(ast.NodeVisitor):
         self.found.writes.add(node.target.id)
         self.found.walrus.add(node.target.id)
 
-    def _comprehension(self, node: ast.expr) -> None:
+    def _comprehension(self, node: Comprehension) -> None:
         inner = _Visitor()
         inner.generic_visit(node)
-        targets = activity([g.target for g in node.generators]).writes  # type: ignore[attr-defined]
+        targets = activity([g.target for g in node.generators]).writes
         self.found.reads |= inner.found.reads - targets
-        self.found.reads |= activity(node.generators[0].iter).reads  # type: ignore[attr-defined]
+        self.found.reads |= activity(node.generators[0].iter).reads
         self.found.writes |= inner.found.walrus
         self.found.walrus |= inner.found.walrus
         self.found.closures |= inner.found.closures - targets

@@ -1,6 +1,6 @@
 """Several items of a list at once: joined, cut from a tensor, gathered and scattered.
 
-See `ops/tensor_list.py` for lists as values of a graph, and for their single items.
+See `elements.py` for lists as values of a graph, and for their single items.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from headrace.base.dtypes import ALL, int64, variant
 from headrace.core.convert import static
 from headrace.core.dispatch import apply
 from headrace.core.op import Kind, Op, Spec
-from headrace.ops.list_value import TensorList, bracketed, merged
 from headrace.ops.shapes import shape_of
-from headrace.ops.tensor_list import (
+from headrace.ops.tensor_list.elements import (
     HANDLE,
     INT,
     NATIVE,
@@ -33,6 +32,7 @@ from headrace.ops.tensor_list import (
     stacked,
     zeros_of_list,
 )
+from headrace.ops.tensor_list.value import TensorList, bracketed, merged
 
 
 class TensorListConcatV2(Op):

@@ -1,8 +1,8 @@
 """Lists of tensors as values of a graph: what loops keep for gradients, and TensorArrays.
 
-A list (`ops/list_value.py`) never changes: an op that writes gives a new one. The spec of a
-symbol of dtype variant carries what is known of the items as its value, a `Spec`. A shape of
-items (`element_shape`) is None where even the rank is open. The gradient of a list is a list.
+A list (`value.py`) never changes: an op that writes gives a new one. The spec of a symbol of
+dtype variant carries what is known of the items as its value, a `Spec`. A shape of items
+(`element_shape`) is None where even the rank is open. The gradient of a list is a list.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from headrace.base import errors, shapes
 from headrace.base.dtypes import ALL, HANDLES, int32, variant
 from headrace.core.dispatch import apply, create
 from headrace.core.op import Kind, Op, Spec
-from headrace.ops.list_value import TensorList, bracketed, merged
 from headrace.ops.shapes import shape_of
+from headrace.ops.tensor_list.value import TensorList, bracketed, merged
 
 _ITEMS = ALL | HANDLES
 _LIST = frozenset({variant})

@@ -34,7 +34,7 @@ from headrace.core.dispatch import apply
 from headrace.core.op import Kind, Op, Spec
 from headrace.core.tensor import Tensor
 from headrace.ops.concat_pad import stack
-from headrace.ops.random import (
+from headrace.ops.random.stateful import (
     INDEX,
     NO_LOWER,
     between,

@@ -1,6 +1,6 @@
 """Random counts: Poisson and binomial numbers, the very ones that TensorFlow draws.
 
-The numbers come from `core/counts.py`. Read `ops/random_stateless.py` before.
+The numbers come from `core/counts.py`. Read `ops/random/stateless.py` before.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from headrace.core import philox, rng
 from headrace.core.convert import convert
 from headrace.core.dispatch import apply
 from headrace.core.op import Kind, Op, Spec
-from headrace.ops.random import (
+from headrace.ops.random.stateful import (
     INDEX,
     NO_LOWER,
     check_dtype,
@@ -27,7 +27,7 @@ from headrace.ops.random import (
     no_kernel,
     seeds_of,
 )
-from headrace.ops.random_stateless import check_seed
+from headrace.ops.random.stateless import check_seed
 from headrace.ops.samples import Bad, S
 from headrace.ops.shapes import brackets
 

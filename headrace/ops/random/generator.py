@@ -1,7 +1,7 @@
 """`tf.random.Generator`: random numbers from a state that a variable holds.
 
 The state is a counter of 128 bits and a key of 64. A draw takes the state, moves the counter by
-256 for every number, and gives the old one to the stateless ops of `ops/random_stateless.py`.
+256 for every number, and gives the old one to the stateless ops of `ops/random/stateless.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,14 @@ from headrace.core.variable import Variable
 from headrace.ops.cast import cast
 from headrace.ops.concat_pad import concat, stack
 from headrace.ops.create import zeros, zeros_like
-from headrace.ops.random import (
+from headrace.ops.random.counts import (
+    COUNTS,
+    batch_shape,
+    binomial_numbers,
+    binomial_shape,
+    samples_of,
+)
+from headrace.ops.random.stateful import (
     between,
     check_dtype,
     extent,
@@ -31,14 +38,7 @@ from headrace.ops.random import (
     named,
     stretched,
 )
-from headrace.ops.random_counts import (
-    COUNTS,
-    batch_shape,
-    binomial_numbers,
-    binomial_shape,
-    samples_of,
-)
-from headrace.ops.random_stateless import (
+from headrace.ops.random.stateless import (
     Algorithm,
     StatelessRandomNormalV2,
     StatelessRandomUniformFullIntV2,

@@ -2,7 +2,7 @@
 
 Here stand the stateful ops (`tf.random.uniform`), which take their place from `core/rng.py`,
 and what all random ops share. The ops whose numbers follow from an argument are in
-`random_stateless.py`, `tf.random.Generator` is in `random_generator.py`; the numbers themselves
+`stateless.py`, `tf.random.Generator` is in `generator.py`; the numbers themselves
 come from `core/philox.py`.
 """
 
