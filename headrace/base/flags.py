@@ -125,12 +125,12 @@ PASSES = Flag(
     "The passes over graphs that run: all of them, none, or some by their names.",
     "1, 0, or names of passes with commas between",
 )
-PRINT = Flag(
-    "HEADRACE_PRINT",
+DUMP = Flag(
+    "HEADRACE_DUMP",
     _words,
     "",
     "The stages of the compiler whose text is printed.",
-    "names of stages with commas between: graph, clusters, loops, llvm, assembly",
+    "names of stages with commas between: graph, clusters, loops, llvm, asm",
 )
 THREADS = Flag(
     "HEADRACE_THREADS",

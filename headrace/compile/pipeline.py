@@ -1,7 +1,7 @@
 """From a traced graph to something that runs: the passes in their order, then a plan.
 
 `HEADRACE_PASSES` and `tf.config.optimizer.set_experimental_options` choose among the passes;
-`HEADRACE_PRINT=graph` prints the program before them and after each that changed it.
+`HEADRACE_DUMP=graph` prints the program before them and after each that changed it.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def optimized(program: Program, passes: Sequence[Pass] = PIPELINE) -> Program:
     if len(program.nodes) < options.smallest():
         return program
     chosen = [each for each in passes if options.wants(each.name, each.option)]
-    printed = "graph" in flags.PRINT.value
+    printed = "graph" in flags.DUMP.value
     if printed:
         _print("as traced", program)
     for _ in range(ROUNDS):

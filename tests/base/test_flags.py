@@ -29,9 +29,9 @@ def test_values(clean):
     assert flags.COMPILE.value == "auto"
     assert flags.THREADS.value >= 1
     assert flags.KERAS_HOME.value == Path.home() / ".keras"
-    assert flags.PRINT.value == frozenset()
-    with flags.PRINT.override("loops, llvm"), flags.THREADS.override("3"):
-        assert flags.PRINT.value == {"loops", "llvm"}
+    assert flags.DUMP.value == frozenset()
+    with flags.DUMP.override("loops, llvm"), flags.THREADS.override("3"):
+        assert flags.DUMP.value == {"loops", "llvm"}
         assert flags.THREADS.value == 3
     with flags.CACHE.override(""):
         assert flags.CACHE.value is None

@@ -76,7 +76,7 @@ def test_dot():
 
 
 def test_printing_while_optimizing(capsys):
-    with flags.PRINT.override("graph"):
+    with flags.DUMP.override("graph"):
         tf.function(lambda x: x * 1.0)(tf.constant([1.0]))
     printed = capsys.readouterr().err
     titles = re.findall(r"^# (.*)$", printed, re.MULTILINE)
