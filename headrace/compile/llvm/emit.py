@@ -1,107 +1,233 @@
-"""Loops become LLVM text: one function, simple loops, one element at a time.
+"""Loops become LLVM text: a function for each stage, and one that calls them in order.
 
 The text is written directly: LLVM's own builder objects cost twenty times as much. A program is
 the function `kernel(ctx)`: ctx points to the buffers' addresses in the order of `Loops.buffers`
-and then to the status words, so that compiled code holds no address and may be kept. What is
-scheduled (tiles, vectors, threads) is none of this module's business. Read `loops/ir.py`
-before; `values.py` has the expressions.
+and then to the status words, so that compiled code holds no address and may be kept. How a loop
+runs (in lanes, in copies) is decided in `compile/schedule` and written on the loop. Read
+`loops/ir.py` before; `values.py` has the expressions, `reductions.py` accumulators in lanes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from headrace.compile.llvm import mathlib
-from headrace.compile.llvm.values import Emitter, Seen
+from headrace.compile.llvm.reductions import Reduction, reductions
+from headrace.compile.llvm.text import Vector, value_type
+from headrace.compile.llvm.values import Emitter
 from headrace.compile.loops import ir
+from headrace.compile.loops.expr import Index, Load, operands
 
 ENTRY = "kernel"
 
 
 def emit(loops: ir.Loops) -> str:
     """LLVM text of a verified program."""
-    emitter = Emitter({id(b): f"%b{k}" for k, b in enumerate(loops.buffers)})
-    for stage in loops.stages:
+    places = {id(b): k for k, b in enumerate(loops.buffers)}
+    constant = {id(b) for b in loops.inputs} - {id(b) for _, b in loops.in_place}
+    shared = {id(b) for pair in loops.in_place for b in pair}
+    declarations: dict[str, str] = {}
+    functions: list[str] = []
+    calls: list[str] = []
+    for number, stage in enumerate(loops.stages):
+        if not stage.body:
+            continue
+        used = [b for b in loops.buffers if id(b) in _touched(stage.body)]
+        emitter = Emitter({id(b): f"%b{places[id(b)]}" for b in used}, constant)
         _body(stage.body, emitter)
-    written = len(loops.buffers) - len(loops.inputs)
-    kinds = ["ptr noalias readonly"] * len(loops.inputs) + ["ptr noalias"] * written
-    named = [f"{kind} %b{k}" for k, kind in enumerate(kinds)] + ["ptr noalias %status"]
-    lines = [
-        *emitter.declarations.values(),
-        f"define internal void @body({', '.join(named)}) alwaysinline nounwind {{",
-        "entry:",
-        *emitter.allocations,
-        *emitter.lines,
-        "  ret void",
-        "}",
-        *_entry(len(loops.buffers)),
-        mathlib.PURE,
-    ]
+        declarations |= emitter.declarations
+        kinds = ["ptr" if id(b) in shared else "ptr noalias" for b in used]
+        given = [f"{kind} %b{places[id(b)]}" for kind, b in zip(kinds, used, strict=True)]
+        may_end = any(isinstance(s, ir.Check) for s in ir.statements(stage.body))
+        head = f"define internal i1 @stage{number}({', '.join([*given, 'ptr %status'])})"
+        functions += [
+            f"{head} noinline nounwind {{",
+            "entry:",
+            *emitter.allocations,
+            *emitter.frame.lines,
+            "  ret i1 true",
+            "}",
+        ]
+        passed = ", ".join(f"ptr %b{places[id(b)]}" for b in used)
+        passed = f"{passed}, ptr %status" if used else "ptr %status"
+        calls.append(f"  %r{number} = call i1 @stage{number}({passed})")
+        if may_end:
+            calls.append(f"  br i1 %r{number}, label %after{number}, label %end")
+            calls.append(f"after{number}:")
+    lines = [*declarations.values(), *functions, *_entry(loops, calls), mathlib.PURE]
     return "\n".join(lines) + "\n"
 
 
-def _entry(buffers: int) -> list[str]:
-    """`kernel`: takes the addresses out of the context and calls the body."""
-    lines = [f"define void @{ENTRY}(ptr %ctx) nounwind {{"]
-    for k in range(buffers + 1):
+def _entry(loops: ir.Loops, calls: Sequence[str]) -> list[str]:
+    """`kernel`: takes the addresses out of the context and calls the stages."""
+    lines = [f"define void @{ENTRY}(ptr %ctx) nounwind {{", "start:"]
+    names = [f"%b{k}" for k in range(len(loops.buffers))] + ["%status"]
+    for k, name in enumerate(names):
         lines.append(f"  %p{k} = getelementptr inbounds ptr, ptr %ctx, i64 {k}")
-        lines.append(f"  %a{k} = load ptr, ptr %p{k}")
-    arguments = ", ".join(f"ptr %a{k}" for k in range(buffers + 1))
-    return [*lines, f"  call void @body({arguments})", "  ret void", "}"]
+        lines.append(f"  {name} = load ptr, ptr %p{k}")
+    return [*lines, *calls, "  br label %end", "end:", "  ret void", "}"]
 
 
-def _body(body: tuple[ir.Statement, ...], emitter: Emitter) -> None:
+def _touched(body: Sequence[ir.Statement]) -> set[int]:
+    """The buffers that statements load from and store into, by id."""
+    found: set[int] = set()
+    seen: set[int] = set()
+    for statement in ir.statements(tuple(body)):
+        if isinstance(statement, ir.Store):
+            found.add(id(statement.buffer))
+        stack = list(ir.expressions(statement))
+        while stack:
+            x = stack.pop()
+            if id(x) in seen:
+                continue
+            seen.add(id(x))
+            if isinstance(x, Load):
+                found.add(id(x.buffer))
+            stack.extend(operands(x))
+    return found
+
+
+def _body(body: Sequence[ir.Statement], e: Emitter) -> None:
     for statement in body:
-        seen: Seen = {}
+        e.statement()
         match statement:
             case ir.For():
-                _loop(statement, emitter)
-            case ir.If(condition, inner):
-                inside, after = emitter.label("if"), emitter.label("endif")
-                emitter.branch(emitter.value(condition, seen), inside, after)
-                emitter.start(inside)
-                _body(inner, emitter)
-                emitter.jump(after)
-                emitter.start(after)
+                if statement.index.extent == 0:
+                    continue
+                if statement.lanes > 1:
+                    _lanes(statement, e)
+                else:
+                    _loop(statement, e)
+            case ir.If():
+                _if(statement, e)
             case ir.Store(buffer, offset, value, part):
-                emitter.store(buffer, part, emitter.value(offset, seen), value, seen)
+                e.store(buffer, part, offset, value)
             case ir.Begin(accumulator, value):
-                emitter.register(accumulator)
-                emitter.set(accumulator, emitter.value(value, seen))
-            case ir.Update(_, accumulators, _):
-                after_ = [emitter.value(x, seen) for x in ir.combined(statement)]
-                for accumulator, x in zip(accumulators, after_, strict=True):
-                    emitter.set(accumulator, x)
+                lanes = 1 if e.vector is None else e.lanes
+                if id(accumulator) not in e.registers:
+                    e.register(accumulator, lanes)
+                e.set(accumulator, e.either(value))
+            case ir.Update():
+                _update(statement, e)
             case ir.Check():
-                _check(statement, emitter, seen)
+                _check(statement, e)
 
 
-def _loop(loop: ir.For, emitter: Emitter) -> None:
-    head, body, done = (emitter.label(name) for name in ("head", "loop", "done"))
-    index, before = emitter.name(), emitter.block
-    after = emitter.name()
-    emitter.jump(head)
-    emitter.start(head)
-    place = len(emitter.lines)
-    more = emitter.line(f"icmp slt i64 {index}, {loop.index.extent}")
-    emitter.branch(more, body, done)
-    emitter.start(body)
-    emitter.indices[id(loop.index)] = index
-    _body(loop.body, emitter)
-    emitter.lines.append(f"  {after} = add nuw nsw i64 {index}, 1")
-    last = emitter.block
-    phi = f"  {index} = phi i64 [ 0, %{before} ], [ {after}, %{last} ]"
-    emitter.lines.insert(place, phi)
-    emitter.jump(head)
-    emitter.start(done)
+def _update(update: ir.Update, e: Emitter) -> None:
+    combined = ir.combined(update)
+    e.hold(*combined)
+    after = [e.either(x) for x in combined]
+    for accumulator, value in zip(update.accumulators, after, strict=True):
+        if e.tail is not None and id(accumulator) in e.partial:
+            value = e.where(e.tail, value, e.read(accumulator), value_type(accumulator.dtype))
+        e.set(accumulator, value)
 
 
-def _check(check: ir.Check, emitter: Emitter, seen: Seen) -> None:
-    good, bad = emitter.label("good"), emitter.label("bad")
-    emitter.branch(emitter.value(check.condition, seen), good, bad)
-    emitter.start(bad)
-    inside: Seen = dict(seen)
-    words = [str(check.failure), *(emitter.value(v, inside) for v in check.values)]
+def _if(statement: ir.If, e: Emitter) -> None:
+    inside, after = e.label("if"), e.label("endif")
+    condition = e.scalar(statement.condition)
+    e.push(inside)
+    e.conditional += 1
+    _body(statement.body, e)
+    e.conditional -= 1
+    e.jump(after)
+    frame = e.pop()
+    e.branch(condition, inside, after)
+    e.frame.lines += [f"{inside}:", *frame.lines]
+    e.start(after)
+
+
+def _loop(loop: ir.For, e: Emitter) -> None:
+    """One element at a time."""
+    _counted(loop.index, loop.index.extent, 1, e, lambda: _body(loop.body, e))
+
+
+def _counted(
+    index: Index, until: int, step: int, e: Emitter, write: Callable[[], None]
+) -> None:
+    """A loop for index = 0, step, ... below `until`, which is a multiple of `step`."""
+    if until == step:
+        _placed(index, "0", e, write)
+        return
+    head, done = e.label("loop"), e.label("done")
+    name, after, before = e.name(), e.name(), e.frame.block
+    e.push(head)
+    e.levels[id(index)] = len(e.frames) - 1
+    e.defined[name] = len(e.frames) - 1
+    e.indices[id(index)] = name
+    write()
+    e.effect(f"{after} = add nuw nsw i64 {name}, {step}")
+    more = e.line(f"icmp slt i64 {after}, {until}")
+    e.branch(more, head, done)
+    frame = e.pop()
+    e.jump(head)
+    phi = f"  {name} = phi i64 [ 0, %{before} ], [ {after}, %{frame.block} ]"
+    e.frame.lines += [f"{head}:", phi, *frame.lines]
+    e.start(done)
+
+
+def _placed(index: Index, value: str, e: Emitter, write: Callable[[], None]) -> None:
+    """What `write` writes, with `index` at one place."""
+    e.push(e.frame.block)
+    e.levels[id(index)] = len(e.frames) - 1
+    e.indices[id(index)] = value
+    write()
+    frame = e.pop()
+    e.frame.lines += frame.lines
+    e.frame.block = frame.block
+
+
+def _lanes(loop: ir.For, e: Emitter) -> None:
+    """`loop.lanes` elements at a time; what is left over runs once more under a mask."""
+    index, lanes = loop.index, loop.lanes
+    whole, rest = divmod(index.extent, lanes)
+    copies = max(1, min(loop.copies, whole))
+    sums = [Reduction(e, update, index, lanes, copies) for update in reductions(loop.body)]
+    e.vectorise(index, lanes)
+
+    def one(copy: int, place: str) -> None:
+        for each in sums:
+            each.use(copy)
+        e.vectorise(index, lanes)
+        _placed(index, place, e, lambda: _body(loop.body, e))
+
+    def several() -> None:
+        first = e.indices[id(index)]
+        for copy in range(copies):
+            place = first if not copy else _plus(first, copy * lanes, e)
+            one(copy, place)
+
+    together = whole // copies * copies
+    if together:
+        _counted(index, together * lanes, copies * lanes, e, several)
+    for k in range(together, whole):
+        one(k - together, str(k * lanes))
+    if rest:
+        bits = ", ".join(f"i1 {'true' if k < rest else 'false'}" for k in range(lanes))
+        e.tail = Vector(f"<{bits}>")
+        one(0, str(whole * lanes))
+        e.tail = None
+    for each in sums:
+        each.finish()
+    e.vectorise(None, 1)
+
+
+def _plus(first: str, count: int, e: Emitter) -> str:
+    if first.isdigit():
+        return str(int(first) + count)
+    return e.line(f"add nuw nsw i64 {first}, {count}")
+
+
+def _check(check: ir.Check, e: Emitter) -> None:
+    good, bad = e.label("good"), e.label("bad")
+    condition = e.scalar(check.condition)
+    e.push(bad)
+    words = [str(check.failure), *(e.scalar(v) for v in check.values)]
     for k, word in enumerate(words):
-        place = emitter.line(f"getelementptr inbounds i64, ptr %status, i64 {k}")
-        emitter.lines.append(f"  store i64 {word}, ptr {place}")
-    emitter.lines.append("  ret void")
-    emitter.start(good)
+        place = e.line(f"getelementptr inbounds i64, ptr %status, i64 {k}")
+        e.effect(f"store i64 {word}, ptr {place}")
+    e.effect("ret i1 false")
+    frame = e.pop()
+    e.branch(condition, good, bad)
+    e.frame.lines += [f"{bad}:", *frame.lines]
+    e.start(good)

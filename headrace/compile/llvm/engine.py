@@ -77,11 +77,16 @@ class Engine:
             self._start()
         module = llvm.parse_assembly(text)
         module.verify()
-        options = llvm.create_pipeline_tuning_options(speed_level=SPEED)
-        options.loop_vectorization = True
-        options.slp_vectorization = True
-        builder = llvm.create_pass_builder(self._machine, options)
-        builder.getModulePassManager().run(module, builder)
+        passes = llvm.create_new_module_pass_manager()
+        passes.add_always_inliner_pass()
+        passes.add_sroa_pass()
+        passes.add_instruction_combine_pass()
+        passes.add_simplify_cfg_pass()
+        passes.add_new_gvn_pass()
+        passes.add_instruction_combine_pass()
+        passes.add_global_dead_code_eliminate_pass()
+        tuning = llvm.create_pipeline_tuning_options(speed_level=SPEED)
+        passes.run(module, llvm.create_pass_builder(self._machine, tuning))
         return module
 
     def _compile(self, text: str) -> bytes:

@@ -1,20 +1,29 @@
-"""LLVM text of scalar expressions: one method of `Emitter` for each kind of node.
+"""LLVM text of expressions, for one element or for several side by side.
 
-Values live in LLVM's SSA names; accumulators in stack slots, which LLVM turns into registers.
+An `Emitter` writes one function. Its frames are the loops and branches that are open: what
+does not change in a loop is written in the frame outside it. In a vector loop an expression
+that depends on the loop's index is a vector of `lanes` values, and everything else stays scalar
+until it meets one; an offset is always the scalar offset of the first lane.
 bool is i1 in registers and a byte in memory; the 16-bit floats are i16 until they are widened.
-Read `loops/expr.py` before.
+Read `loops/expr.py` before, `arithmetic.py` (operations) and `emit.py` (statements) after.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple
 
-from headrace.base import dtypes
 from headrace.base.dtypes import DType
-from headrace.compile.llvm import mathlib
+from headrace.compile.llvm import arithmetic
+from headrace.compile.llvm.text import (
+    Vector,
+    constant,
+    memory_type,
+    of_lanes,
+    splat_literal,
+    value_type,
+)
 from headrace.compile.loops import ir
+from headrace.compile.loops.affine import stride
 from headrace.compile.loops.expr import (
     Apply,
     Cast,
@@ -24,42 +33,63 @@ from headrace.compile.loops.expr import (
     Index,
     Load,
     Read,
-    bounds,
+    operands,
 )
-from headrace.compile.loops.operations import bits, letter, part
-
-Seen: TypeAlias = dict[int, str]
+from headrace.compile.loops.operations import letter, part
 
 
-def value_type(dtype: DType) -> str:
-    """LLVM type of a scalar in a register."""
-    kind = letter(dtype)
-    if kind == "b":
-        return "i1"
-    if kind == "f":
-        return "float" if dtype is dtypes.float32 else "double"
-    return f"i{bits(dtype)}"
+class Frame:
+    """The body of a loop or branch: its lines, its open block, and what is computed in it.
+
+    `seen` holds for the whole frame; `fleeting` is what was read of accumulators and of memory
+    that changes, and holds for one statement.
+    """
+
+    def __init__(self, block: str) -> None:
+        self.block = block
+        self.lines: list[str] = []
+        self.seen: dict[tuple[int, bool], str] = {}
+        self.fleeting: dict[tuple[int, bool], str] = {}
+        self.splats: dict[str, Vector] = {}
 
 
-def memory_type(dtype: DType) -> str:
-    """LLVM type of a scalar in memory."""
-    return "i8" if letter(dtype) == "b" else value_type(dtype)
+class Register(NamedTuple):
+    """Where an accumulator lives: a stack slot, which LLVM turns into a register."""
+
+    place: str
+    lanes: int
 
 
 class Emitter:
     """Lines of one LLVM function, and what it declares."""
 
-    def __init__(self, buffers: dict[int, str]) -> None:
+    def __init__(self, buffers: dict[int, str], constant_buffers: set[int]) -> None:
         self.buffers = buffers
+        self.constant_buffers = constant_buffers
         self.declarations: dict[str, str] = {}
         self.allocations: list[str] = []
-        self.lines: list[str] = []
+        self.frames = [Frame("entry")]
+        self.levels: dict[int, int] = {}
         self.indices: dict[int, str] = {}
-        self.registers: dict[int, str] = {}
-        self.block = "entry"
+        self.registers: dict[int, Register] = {}
+        self.lanes = 1
+        self.vector: Index | None = None
+        self.tail: Vector | None = None
+        self.guard: Vector | None = None
+        self.partial: set[int] = set()
+        self.conditional = 0
+        self.defined: dict[str, int] = {}
+        self._depends: dict[int, bool] = {}
+        self._level: dict[int, int] = {}
+        self._changes: dict[int, bool] = {}
+        self._held: list[object] = []
         self._count = 0
 
-    # Lines and blocks.
+    # Lines and blocks
+
+    @property
+    def frame(self) -> Frame:
+        return self.frames[-1]
 
     def name(self) -> str:
         self._count += 1
@@ -69,324 +99,400 @@ class Emitter:
         self._count += 1
         return f"{what}{self._count}"
 
-    def line(self, text: str) -> str:
+    def line(self, text: str, wide: bool = False) -> str:
         """One instruction that has a result; gives the result's name."""
         name = self.name()
-        self.lines.append(f"  {name} = {text}")
-        return name
+        level = len(self.frames) - 1
+        self.frames[level].lines.append(f"  {name} = {text}")
+        self.defined[name] = level
+        return Vector(name) if wide else name
+
+    def effect(self, text: str) -> None:
+        """One instruction without a result."""
+        self.frame.lines.append(f"  {text}")
 
     def start(self, label: str) -> None:
-        self.lines.append(f"{label}:")
-        self.block = label
+        self.frame.lines.append(f"{label}:")
+        self.frame.block = label
 
     def jump(self, label: str) -> None:
-        self.lines.append(f"  br label %{label}")
+        self.effect(f"br label %{label}")
 
     def branch(self, condition: str, then: str, other: str) -> None:
-        self.lines.append(f"  br i1 {condition}, label %{then}, label %{other}")
+        self.effect(f"br i1 {condition}, label %{then}, label %{other}")
 
-    def call(self, declared: tuple[str, str], result: str, arguments: str) -> str:
+    def call(
+        self, declared: tuple[str, str], result: str, arguments: str, wide: bool = False
+    ) -> str:
         symbol, declaration = declared
         self.declarations[symbol] = declaration
-        return self.line(f"call {result} {symbol}({arguments})")
+        return self.line(f"call {result} {symbol}({arguments})", wide)
 
-    # Memory and registers.
+    # Scalars and vectors
 
-    def address(self, buffer: ir.Buffer, which: int, offset: str) -> str:
-        stored = memory_type(part(buffer.dtype))
-        if buffer.dtype.is_complex:
-            offset = self.line(f"shl nsw i64 {offset}, 1")
-            if which:
-                offset = self.line(f"or disjoint i64 {offset}, 1")
-        base = self.buffers[id(buffer)]
-        return self.line(f"getelementptr inbounds {stored}, ptr {base}, i64 {offset}")
+    def type(self, dtype: DType, wide: bool) -> str:
+        return of_lanes(value_type(dtype), self.lanes) if wide else value_type(dtype)
 
-    def store(self, buffer: ir.Buffer, which: int, offset: str, x: Expr, seen: Seen) -> None:
-        value, stored = self.value(x, seen), memory_type(x.dtype)
-        if letter(x.dtype) == "b":
-            value = self.line(f"zext i1 {value} to i8")
-        place = self.address(buffer, which, offset)
-        self.lines.append(f"  store {stored} {value}, ptr {place}")
+    def widened(self, value: str, kind: str) -> Vector:
+        """A scalar of LLVM type `kind` in all lanes."""
+        if isinstance(value, Vector):
+            return value
+        if not value.startswith("%"):
+            return splat_literal(kind, value)
+        level = self.defined.get(value, len(self.frames) - 1)
+        frame = self.frames[level]
+        key = f"{kind} {value} {self.lanes}"
+        if key not in frame.splats:
+            whole, inner = of_lanes(kind, self.lanes), self.frames[level + 1 :]
+            del self.frames[level + 1 :]
+            one = self.line(f"insertelement {whole} poison, {kind} {value}, i64 0")
+            mask = f"<{self.lanes} x i32> zeroinitializer"
+            found = self.line(f"shufflevector {whole} {one}, {whole} poison, {mask}", True)
+            self.frames += inner
+            frame.splats[key] = Vector(found)
+        return frame.splats[key]
 
-    def register(self, accumulator: ir.Accumulator) -> None:
-        if id(accumulator) not in self.registers:
-            name = self.name()
-            self.registers[id(accumulator)] = name
-            self.allocations.append(f"  {name} = alloca {value_type(accumulator.dtype)}")
+    def mask(self) -> Vector | None:
+        """Which lanes count here; None where all do."""
+        if self.tail is None or self.guard is None:
+            return self.guard if self.tail is None else self.tail
+        kind = of_lanes("i1", self.lanes)
+        return Vector(self.line(f"and {kind} {self.tail}, {self.guard}", True))
 
-    def set(self, accumulator: ir.Accumulator, value: str) -> None:
-        kind, place = value_type(accumulator.dtype), self.registers[id(accumulator)]
-        self.lines.append(f"  store {kind} {value}, ptr {place}")
-
-    # Expressions.
-
-    def value(self, x: Expr, seen: Seen) -> str:
-        """The operand that holds `x`; `seen` has what this place can see computed already."""
+    def depends(self, x: Expr) -> bool:
+        """Whether `x` differs between lanes."""
+        if self.vector is None:
+            return False
         key = id(x)
-        if key not in seen:
-            seen[key] = self._compute(x, seen)
-        return seen[key]
+        known = self._depends.get(key)
+        if known is None:
+            if isinstance(x, Read):
+                known = self.registers[id(x.accumulator)].lanes > 1
+            else:
+                known = x is self.vector or any(self.depends(y) for y in operands(x))
+            self._depends[key] = known
+        return known
 
-    def _compute(self, x: Expr, seen: Seen) -> str:
+    def vectorise(self, index: Index | None, lanes: int) -> None:
+        """From now on `index` runs in steps of `lanes`."""
+        self.vector, self.lanes = index, lanes
+        self._depends = {}
+
+    # Frames of expressions
+
+    def level(self, x: Expr) -> int:
+        """The outermost frame in which `x` can be computed."""
         match x:
             case Const():
-                return _constant(x)
+                return 0
             case Index():
-                return self.indices[id(x)]
-            case Read(dtype, accumulator):
-                return self.line(
-                    f"load {value_type(dtype)}, ptr {self.registers[id(accumulator)]}"
-                )
+                return self.levels[id(x)]
+            case Read():
+                return len(self.frames) - 1
             case Load():
-                return self._load(x, seen)
+                if id(x.buffer) not in self.constant_buffers or self.conditional:
+                    return len(self.frames) - 1
+            case Choose(lazy=True):
+                return len(self.frames) - 1
+            case Apply(name="floordiv" | "floormod" | "truncdiv" | "truncmod"):
+                if self.conditional and not isinstance(x.args[1], Const):
+                    return len(self.frames) - 1
+        known = self._level.get(id(x))
+        if known is None:
+            known = max((self.level(y) for y in operands(x)), default=0)
+            self._level[id(x)] = known
+        return known
+
+    def push(self, block: str) -> Frame:
+        """Open a frame."""
+        frame = Frame(block)
+        self.frames.append(frame)
+        self._level = {}
+        return frame
+
+    def pop(self) -> Frame:
+        """Close the innermost frame."""
+        self._level = {}
+        return self.frames.pop()
+
+    # Memory
+
+    def address(self, buffer: ir.Buffer, which: int, offset: str) -> str:
+        """Where an element is: of the scalar `offset`, or one address for each lane."""
+        stored, wide = memory_type(part(buffer.dtype)), isinstance(offset, Vector)
+        kind = of_lanes("i64", self.lanes) if wide else "i64"
+        if buffer.dtype.is_complex:
+            one = splat_literal("i64", "1") if wide else "1"
+            offset = self.line(f"shl nsw {kind} {offset}, {one}", wide)
+            if which:
+                offset = self.line(f"or disjoint {kind} {offset}, {one}", wide)
+        base = self.buffers[id(buffer)]
+        return self.line(f"getelementptr {stored}, ptr {base}, {kind} {offset}", wide)
+
+    def store(self, buffer: ir.Buffer, which: int, offset: Expr, value: Expr) -> None:
+        """Store one element, or one of each lane."""
+        kind = memory_type(value.dtype)
+        found = self.wide(value) if self.depends(value) else self.scalar(value)
+        step = self._stride(buffer, offset)
+        if step == 0:
+            assert not isinstance(found, Vector), "lanes that store into one place"
+            if letter(value.dtype) == "b":
+                found = self.line(f"zext i1 {found} to i8")
+            place = self.address(buffer, which, self.scalar(offset))
+            self.effect(f"store {kind} {found}, ptr {place}")
+            return
+        found = self.widened(found, value_type(value.dtype))
+        whole = of_lanes(kind, self.lanes)
+        if letter(value.dtype) == "b":
+            bools = of_lanes("i1", self.lanes)
+            found = Vector(self.line(f"zext {bools} {found} to {whole}", True))
+        mask = self.mask()
+        if step == 1:
+            place = self.address(buffer, which, self.scalar(offset))
+            if mask is None:
+                self.effect(f"store {whole} {found}, ptr {place}, align {_align(kind)}")
+                return
+            self._masked("store", whole, "ptr", f"{whole} {found}, ptr", place, kind, mask)
+            return
+        places = self.address(buffer, which, self.widened(self.wide(offset), "i64"))
+        many = of_lanes("ptr", self.lanes)
+        mask = mask or splat_literal("i1", "true")
+        self._masked("scatter", whole, many, f"{whole} {found}, {many}", places, kind, mask)
+
+    def _masked(
+        self, what: str, whole: str, many: str, given: str, place: str, kind: str, mask: str
+    ) -> None:
+        pointers = "p0" if many == "ptr" else f"v{self.lanes}p0"
+        symbol = f"@llvm.masked.{what}.{_suffix(whole)}.{pointers}"
+        bools = of_lanes("i1", self.lanes)
+        self.declarations[symbol] = f"declare void {symbol}({whole}, {many}, i32, {bools})"
+        align = _align(kind)
+        self.effect(f"call void {symbol}({given} {place}, i32 {align}, {bools} {mask})")
+
+    def _stride(self, buffer: ir.Buffer, offset: Expr) -> int | None:
+        """How far the next lane's element is; None if that is not one number."""
+        if self.vector is None or not self.depends(offset):
+            return 0
+        step = stride(offset, self.vector)
+        return None if step is None or buffer.dtype.is_complex else step
+
+    def _load(self, x: Load) -> str:
+        kind = memory_type(x.dtype)
+        step = self._stride(x.buffer, x.offset)
+        if step == 0:
+            place = self.address(x.buffer, x.part, self._safe(self.scalar(x.offset)))
+            found = self.line(f"load {kind}, ptr {place}")
+            return self.line(f"trunc i8 {found} to i1") if letter(x.dtype) == "b" else found
+        whole, mask = of_lanes(kind, self.lanes), self.mask()
+        bools = of_lanes("i1", self.lanes)
+        if step == 1:
+            place = self.address(x.buffer, x.part, self.scalar(x.offset))
+            if mask is None:
+                found = self.line(f"load {whole}, ptr {place}, align {_align(kind)}", True)
+            else:
+                symbol = f"@llvm.masked.load.{_suffix(whole)}.p0"
+                declaration = f"declare {whole} {symbol}(ptr, i32, {bools}, {whole})"
+                given = (
+                    f"ptr {place}, i32 {_align(kind)}, {bools} {mask}, {whole} zeroinitializer"
+                )
+                found = self.call((symbol, declaration), whole, given, True)
+        else:
+            offset = self.widened(self.wide(x.offset), "i64")
+            places = self.address(x.buffer, x.part, offset)
+            many = of_lanes("ptr", self.lanes)
+            symbol = f"@llvm.masked.gather.{_suffix(whole)}.v{self.lanes}p0"
+            declaration = f"declare {whole} {symbol}({many}, i32, {bools}, {whole})"
+            mask = mask or splat_literal("i1", "true")
+            given = (
+                f"{many} {places}, i32 {_align(kind)}, {bools} {mask}, {whole} zeroinitializer"
+            )
+            found = self.call((symbol, declaration), whole, given, True)
+        if letter(x.dtype) == "b":
+            found = self.line(f"trunc {whole} {found} to {bools}", True)
+        return found
+
+    def _safe(self, offset: str) -> str:
+        """An offset that all lanes share, or 0 where no lane means it."""
+        if self.guard is None:
+            return offset
+        kind = of_lanes("i1", self.lanes)
+        symbol = f"@llvm.vector.reduce.or.v{self.lanes}i1"
+        some = self.call((symbol, f"declare i1 {symbol}({kind})"), "i1", f"{kind} {self.guard}")
+        return self.line(f"select i1 {some}, i64 {offset}, i64 0")
+
+    def where(self, mask: Vector, value: str, other: str, kind: str) -> str:
+        """`value` in the lanes of a mask, else `other`."""
+        whole, bools = of_lanes(kind, self.lanes), of_lanes("i1", self.lanes)
+        value, other = self.widened(value, kind), self.widened(other, kind)
+        return self.line(f"select {bools} {mask}, {whole} {value}, {whole} {other}", True)
+
+    # Accumulators
+
+    def hold(self, *things: object) -> None:
+        """Keep objects alive whose ids are keys here."""
+        self._held += things
+
+    def register(self, accumulator: ir.Accumulator, lanes: int) -> Register:
+        """A fresh place for an accumulator."""
+        found = Register(self.name(), lanes)
+        self.registers[id(accumulator)] = found
+        kind = value_type(accumulator.dtype)
+        whole = of_lanes(kind, lanes) if lanes > 1 else kind
+        self.allocations.append(f"  {found.place} = alloca {whole}")
+        return found
+
+    def set(self, accumulator: ir.Accumulator, value: str) -> None:
+        """Give an accumulator a value."""
+        register = self.registers[id(accumulator)]
+        kind = value_type(accumulator.dtype)
+        if register.lanes > 1:
+            value, kind = self.widened(value, kind), of_lanes(kind, register.lanes)
+        self.effect(f"store {kind} {value}, ptr {register.place}")
+
+    def read(self, accumulator: ir.Accumulator) -> str:
+        """The present value of an accumulator."""
+        return self.load(self.registers[id(accumulator)], accumulator)
+
+    def load(self, register: Register, accumulator: ir.Accumulator) -> str:
+        """The present value in one of an accumulator's places."""
+        kind = value_type(accumulator.dtype)
+        if register.lanes > 1:
+            return self.line(
+                f"load {of_lanes(kind, register.lanes)}, ptr {register.place}", True
+            )
+        return self.line(f"load {kind}, ptr {register.place}")
+
+    # Expressions
+
+    def scalar(self, x: Expr) -> str:
+        """The operand that holds `x`, of the first lane."""
+        return self._value(x, False)
+
+    def wide(self, x: Expr) -> str:
+        """The operand that holds `x`: a vector if the lanes differ, else a scalar."""
+        return self._value(x, self.depends(x))
+
+    def either(self, x: Expr) -> str:
+        """`wide` in a vector loop, else `scalar`."""
+        return self.scalar(x) if self.vector is None else self.wide(x)
+
+    def statement(self) -> None:
+        """A new statement: accumulators and memory may have changed."""
+        for frame in self.frames:
+            frame.fleeting.clear()
+
+    def _fleeting(self, x: Expr) -> bool:
+        known = self._changes.get(id(x))
+        if known is None:
+            if isinstance(x, Load) and id(x.buffer) not in self.constant_buffers:
+                known = True
+            else:
+                known = isinstance(x, Read) or any(self._fleeting(y) for y in operands(x))
+            self._changes[id(x)] = known
+        return known
+
+    def _value(self, x: Expr, wide: bool) -> str:
+        if isinstance(x, Const):
+            return constant(x)
+        key, fleeting = (id(x), wide), self._fleeting(x)
+        for frame in self.frames:
+            found = (frame.fleeting if fleeting else frame.seen).get(key)
+            if found is not None:
+                return found
+        level = self.level(x)
+        inner = self.frames[level + 1 :]
+        del self.frames[level + 1 :]
+        found = self._compute(x, wide)
+        frame = self.frame
+        self.frames += inner
+        (frame.fleeting if fleeting else frame.seen)[key] = found
+        return found
+
+    def _compute(self, x: Expr, wide: bool) -> str:
+        match x:
+            case Index():
+                return self._lane_index() if wide else self.indices[id(x)]
+            case Read():
+                return self.read(x.accumulator)
+            case Load():
+                return self._load(x)
             case Apply():
-                return self._apply(x, [self.value(y, seen) for y in x.args])
+                args = [self._operand(y, wide) for y in x.args]
+                return arithmetic.operation(self, x, args, wide)
             case Cast():
-                return self._cast(x, self.value(x.x, seen))
+                return arithmetic.conversion(self, x, self._operand(x.x, wide), wide)
             case Choose():
-                return self._choose(x, seen)
+                return self._choose(x, wide)
         raise TypeError(x)
 
-    def _load(self, x: Load, seen: Seen) -> str:
-        place = self.address(x.buffer, x.part, self.value(x.offset, seen))
-        found = self.line(f"load {memory_type(x.dtype)}, ptr {place}")
-        return self.line(f"trunc i8 {found} to i1") if letter(x.dtype) == "b" else found
+    def _operand(self, x: Expr, wide: bool) -> str:
+        """An operand of a vector operation is a vector."""
+        if not wide:
+            return self.scalar(x)
+        return self.widened(self.wide(x), value_type(x.dtype))
 
-    def _choose(self, x: Choose, seen: Seen) -> str:
-        kind = value_type(x.dtype)
-        condition = self.value(x.condition, seen)
+    def _lane_index(self) -> str:
+        assert self.vector is not None
+        kind = of_lanes("i64", self.lanes)
+        first = self.widened(self.indices[id(self.vector)], "i64")
+        steps = ", ".join(f"i64 {k}" for k in range(self.lanes))
+        return self.line(f"add nuw nsw {kind} {first}, <{steps}>", True)
+
+    def _choose(self, x: Choose, wide: bool) -> str:
+        kind = self.type(x.dtype, wide)
+        if wide and (not x.lazy or self.depends(x.condition)):
+            return self._choose_lanes(x, kind)
+        condition = self.scalar(x.condition)
         if not x.lazy:
-            then, other = self.value(x.then, seen), self.value(x.other, seen)
+            then, other = self.scalar(x.then), self.scalar(x.other)
             return self.line(f"select i1 {condition}, {kind} {then}, {kind} {other}")
         labels = self.label("then"), self.label("else"), self.label("both")
-        self.branch(condition, labels[0], labels[1])
-        ends = []
+        ends, texts = [], []
         for label, side in zip(labels, (x.then, x.other), strict=False):
-            self.start(label)
-            value = self.value(side, dict(seen))
-            ends.append(f"[ {value}, %{self.block} ]")
+            frame = self.push(label)
+            self.conditional += 1
+            value = self._operand(side, wide)
+            self.conditional -= 1
+            ends.append(f"[ {value}, %{frame.block} ]")
             self.jump(labels[2])
+            self.pop()
+            texts += [f"{label}:", *frame.lines]
+        self.branch(condition, labels[0], labels[1])
+        self.frame.lines += texts
         self.start(labels[2])
-        return self.line(f"phi {kind} {', '.join(ends)}")
+        return self.line(f"phi {kind} {', '.join(ends)}", wide)
 
-    def _apply(self, x: Apply, args: list[str]) -> str:
-        dtype = x.args[0].dtype
-        kind, types = letter(dtype), value_type(dtype)
-        if x.name in _PREDICATES:
-            which = _PREDICATES[x.name]
-            if kind == "f":
-                return self.line(f"fcmp {which[2]} {types} {', '.join(args)}")
-            predicate = which[1] if kind in "bu" else which[0]
-            return self.line(f"icmp {predicate} {types} {', '.join(args)}")
-        if x.name == "isnan":
-            return self.line(f"fcmp uno {types} {args[0]}, {args[0]}")
-        if kind == "f":
-            return self._float(x.name, types, args)
-        simple = _INTEGER.get(x.name)
-        if simple is not None:
-            proven = " nsw" if x.known and simple in ("add", "sub", "mul") else ""
-            return self.line(f"{simple}{proven} {types} {', '.join(args)}")
-        return _SPECIAL[x.name](self, x, types, args)
-
-    def _float(self, name: str, types: str, args: list[str]) -> str:
-        if name in _FLOAT:
-            return self.line(f"{_FLOAT[name]} {types} {', '.join(args)}")
-        if name in ("min", "max"):
-            order = "olt" if name == "min" else "ogt"
-            nan = self.line(f"fcmp uno {types} {args[0]}, {args[0]}")
-            first = self.line(f"fcmp {order} {types} {', '.join(args)}")
-            either = self.line(f"or i1 {nan}, {first}")
-            return self.line(f"select i1 {either}, {types} {args[0]}, {types} {args[1]}")
-        if types == "float" and name in mathlib.IN_DOUBLE:
-            wide = [self.line(f"fpext float {a} to double") for a in args]
-            return self.line(f"fptrunc double {self._float(name, 'double', wide)} to float")
-        given = ", ".join(f"{types} {a}" for a in args)
-        return self.call(mathlib.declaration(name, types, len(args)), types, given)
-
-    # Casts.
-
-    def _cast(self, x: Cast, value: str) -> str:
-        source, target = x.x.dtype, x.dtype
-        a, b = value_type(source), value_type(target)
-        if x.bitwise:
-            return value if a == b else self.line(f"bitcast {a} {value} to {b}")
-        kinds = letter(source) + letter(target)
-        if "h" in kinds:
-            return self._half(source, target, value)
-        match kinds:
-            case "ff":
-                word = "fpext" if bits(source) < bits(target) else "fptrunc"
-                return self.line(f"{word} {a} {value} to {b}")
-            case "fb":
-                return self.line(f"fcmp une {a} {value}, 0.0")
-            case "ib" | "ub":
-                return self.line(f"icmp ne {a} {value}, 0")
-            case "fi" | "fu":
-                return self._truncate(a, value, target)
-            case "if":
-                return self.line(f"sitofp {a} {value} to {b}")
-            case "uf" | "bf":
-                return self.line(f"uitofp {a} {value} to {b}")
-        return self._resize(a, value, b, signed=kinds[0] == "i")
-
-    def _resize(self, a: str, value: str, b: str, signed: bool) -> str:
-        if a == b:
-            return value
-        wider = int(b[1:]) > int(a[1:])
-        word = ("sext" if signed else "zext") if wider else "trunc"
-        return self.line(f"{word} {a} {value} to {b}")
-
-    def _half(self, source: DType, target: DType, value: str) -> str:
-        to, text = {
-            (dtypes.float32, dtypes.float16): ("to_half", mathlib.TO_HALF),
-            (dtypes.float32, dtypes.bfloat16): ("to_bfloat", mathlib.TO_BFLOAT),
-            (dtypes.float16, dtypes.float32): ("from_half", mathlib.FROM_HALF),
-            (dtypes.bfloat16, dtypes.float32): ("from_bfloat", mathlib.FROM_BFLOAT),
-        }[source, target]
-        declared = f"@hr.{to}", text
-        return self.call(declared, value_type(target), f"{value_type(source)} {value}")
-
-    def _truncate(self, a: str, value: str, target: DType) -> str:
-        """Towards zero; outside, what x86 gives (see `loops/interp.py`)."""
-        width = 32 if bits(target) < 32 or target is dtypes.int32 else 64
-        low, high = -(2.0 ** (width - 1)), 2.0 ** (width - 1)
-        found = self._inside(a, value, low, high, f"fptosi {a} {value} to i{width}", width)
-        if target is dtypes.uint64:
-            words = f"fptoui {a} {value} to i64"
-            return self._inside(a, value, high, 2.0**64, words, 64, found)
-        return self._resize(f"i{width}", found, value_type(target), signed=True)
-
-    def _inside(
-        self, a: str, x: str, low: float, high: float, words: str, width: int, other: str = ""
-    ) -> str:
-        above = self.line(f"fcmp oge {a} {x}, {_bits(low)}")
-        below = self.line(f"fcmp olt {a} {x}, {_bits(high)}")
-        both = self.line(f"and i1 {above}, {below}")
-        found = self.line(words)
-        other = other or str(-(2 ** (width - 1)))
-        return self.line(f"select i1 {both}, i{width} {found}, i{width} {other}")
+    def _choose_lanes(self, x: Choose, kind: str) -> str:
+        condition = self.wide(x.condition)
+        sides = []
+        bools = of_lanes("i1", self.lanes)
+        for side in (x.then, x.other):
+            if not x.lazy:
+                sides.append(self._operand(side, True))
+                continue
+            before, flipped = self.guard, side is x.other
+            mine = self.widened(condition, "i1")
+            if flipped:
+                true = splat_literal("i1", "true")
+                mine = Vector(self.line(f"xor {bools} {mine}, {true}", True))
+            if before is not None:
+                mine = Vector(self.line(f"and {bools} {mine}, {before}", True))
+            frame = self.push(self.frame.block)
+            self.guard, self.conditional = mine, self.conditional + 1
+            sides.append(self._operand(side, True))
+            self.guard, self.conditional = before, self.conditional - 1
+            self.pop()
+            self.frame.lines += frame.lines
+            self.frame.block = frame.block
+        which = f"{bools} {condition}" if isinstance(condition, Vector) else f"i1 {condition}"
+        return self.line(f"select {which}, {kind} {sides[0]}, {kind} {sides[1]}", True)
 
 
-def _bits(value: float) -> str:
-    return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
+def _align(kind: str) -> int:
+    return {"float": 4, "double": 8}.get(kind) or int(kind[1:]) // 8
 
 
-def _constant(x: Const) -> str:
-    kind = letter(x.dtype)
-    if kind == "f":
-        return _bits(float(x.value))
-    if kind == "h":
-        bits_ = int.from_bytes(x.dtype.np.type(x.value).tobytes(), "little")
-        return str(bits_)
-    return str(x.value).lower()
-
-
-# Names in LLVM: comparison as (signed, unsigned, float).
-
-_PREDICATES = {
-    "eq": ("eq", "eq", "oeq"),
-    "ne": ("ne", "ne", "une"),
-    "lt": ("slt", "ult", "olt"),
-    "le": ("sle", "ule", "ole"),
-    "gt": ("sgt", "ugt", "ogt"),
-    "ge": ("sge", "uge", "oge"),
-}
-_FLOAT = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv", "neg": "fneg"}
-_INTEGER = {name: name for name in ("add", "sub", "mul", "and", "or", "xor")}
-
-
-# Integer operations of more than one instruction.
-
-
-def _not(e: Emitter, x: Apply, types: str, args: list[str]) -> str:
-    return e.line(f"xor {types} {args[0]}, {'true' if types == 'i1' else '-1'}")
-
-
-def _negative(e: Emitter, x: Apply, types: str, args: list[str]) -> str:
-    return e.line(f"sub {types} 0, {args[0]}")
-
-
-def _extreme(e: Emitter, x: Apply, types: str, args: list[str]) -> str:
-    unsigned = letter(x.dtype) in "bu"
-    order = {"min": "lt", "max": "gt"}[x.name]
-    first = e.line(f"icmp {'u' if unsigned else 's'}{order} {types} {', '.join(args)}")
-    return e.line(f"select i1 {first}, {types} {args[0]}, {types} {args[1]}")
-
-
-def _divide(e: Emitter, x: Apply, types: str, args: list[str]) -> str:
-    """Quotient or remainder; the divisor is not 0 here, but -1 would trap on the lowest."""
-    quotient = x.name.endswith("div")
-    floor = x.name.startswith("floor")
-    known, divisor = bounds(x.args[0]), x.args[1]
-    positive = isinstance(divisor, Const) and divisor.value > 0
-    if letter(x.dtype) == "u" or (positive and known is not None and known[0] >= 0):
-        return e.line(f"{'udiv' if quotient else 'urem'} {types} {', '.join(args)}")
-    by = args[1]
-    if not positive:
-        minus = e.line(f"icmp eq {types} {by}, -1")
-        by = e.line(f"select i1 {minus}, {types} 1, {types} {by}")
-    rest = e.line(f"srem {types} {args[0]}, {by}")
-    found = e.line(f"sdiv {types} {args[0]}, {by}") if quotient else rest
-    if floor:
-        found = _floored(e, types, rest, by, found, quotient)
-    if quotient and not positive:
-        opposite = e.line(f"sub {types} 0, {args[0]}")
-        found = e.line(f"select i1 {minus}, {types} {opposite}, {types} {found}")
-    return found
-
-
-def _floored(e: Emitter, types: str, rest: str, by: str, found: str, quotient: bool) -> str:
-    signs = e.line(f"xor {types} {rest}, {by}")
-    differ = e.line(f"icmp slt {types} {signs}, 0")
-    some = e.line(f"icmp ne {types} {rest}, 0")
-    below = e.line(f"and i1 {differ}, {some}")
-    step = "-1" if quotient else by
-    moved = e.line(f"add {types} {found}, {step}")
-    return e.line(f"select i1 {below}, {types} {moved}, {types} {found}")
-
-
-def _shift(e: Emitter, x: Apply, types: str, args: list[str]) -> str:
-    top, amount = bits(x.dtype) - 1, args[1]
-    if not isinstance(x.args[1], Const) or not 0 <= x.args[1].value <= top:
-        signed = "u" if letter(x.dtype) == "u" else "s"
-        over = e.line(f"icmp {signed}gt {types} {amount}, {top}")
-        amount = e.line(f"select i1 {over}, {types} {top}, {types} {amount}")
-        if signed == "s":
-            under = e.line(f"icmp slt {types} {amount}, 0")
-            amount = e.line(f"select i1 {under}, {types} 0, {types} {amount}")
-    right = "lshr" if letter(x.dtype) == "u" else "ashr"
-    return e.line(f"{'shl' if x.name == 'shl' else right} {types} {args[0]}, {amount}")
-
-
-def _upper(e: Emitter, x: Apply, types: str, args: list[str]) -> str:
-    width = bits(x.dtype)
-    extend = "zext" if letter(x.dtype) == "u" else "sext"
-    a, b = (e.line(f"{extend} {types} {v} to i{2 * width}") for v in args)
-    product = e.line(f"mul i{2 * width} {a}, {b}")
-    shifted = e.line(f"lshr i{2 * width} {product}, {width}")
-    return e.line(f"trunc i{2 * width} {shifted} to {types}")
-
-
-def _power(e: Emitter, x: Apply, types: str, args: list[str]) -> str:
-    return e.call(mathlib.power(types), types, ", ".join(f"{types} {a}" for a in args))
-
-
-def _popcount(e: Emitter, x: Apply, types: str, args: list[str]) -> str:
-    return e.call(mathlib.popcount(types), types, f"{types} {args[0]}")
-
-
-_SPECIAL: dict[str, Callable[[Emitter, Apply, str, list[str]], str]] = {
-    "not": _not,
-    "neg": _negative,
-    "min": _extreme,
-    "max": _extreme,
-    "floordiv": _divide,
-    "floormod": _divide,
-    "truncdiv": _divide,
-    "truncmod": _divide,
-    "shl": _shift,
-    "shr": _shift,
-    "mulhi": _upper,
-    "pow": _power,
-    "popcount": _popcount,
-}
+def _suffix(whole: str) -> str:
+    """LLVM's name of a vector type in names of intrinsics."""
+    lanes, _, kind = whole[1:-1].partition(" x ")
+    return f"v{lanes}{ {'float': 'f32', 'double': 'f64'}.get(kind, kind) }"

@@ -17,6 +17,9 @@ from headrace.compile.loops.complex import Complex, Scalar, raised
 from headrace.compile.loops.expr import Expr, Read, cast, const, lift, select
 from headrace.compile.loops.operations import compute, highest, letter, lowest, part
 
+SPLITS = frozenset({"add", "mul", "max", "min", "and", "or", "exact_sum"})
+"""The combinations whose parts may be accumulated apart and combined afterwards."""
+
 
 class Register:
     """The accumulators of one combination (complex: one for each part).

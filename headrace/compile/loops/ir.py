@@ -49,10 +49,17 @@ class Accumulator:
 
 @dataclass(frozen=True, slots=True)
 class For:
-    """`body` for index = 0 .. extent - 1, in order."""
+    """`body` for index = 0 .. extent - 1.
+
+    Attributes:
+        lanes: so many steps run side by side, as a vector; 1: one after the other.
+        copies: so many vectors run side by side where the loop accumulates.
+    """
 
     index: Index
     body: tuple[Statement, ...]
+    lanes: int = 1
+    copies: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +128,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Loops:
-    """A program. `failures[k - 1]` belongs to status k."""
+    """A program. `failures[k - 1]` belongs to status k.
+
+    `in_place` pairs an output with the input whose memory it may get: every element of that
+    input is read no later than the output's element at its place is written.
+    """
 
     name: str
     inputs: tuple[Buffer, ...]
@@ -129,6 +140,7 @@ class Loops:
     temporaries: tuple[Buffer, ...]
     stages: tuple[Stage, ...]
     failures: tuple[Failure, ...]
+    in_place: tuple[tuple[Buffer, Buffer], ...] = ()
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:

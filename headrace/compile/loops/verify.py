@@ -52,9 +52,6 @@ def verify(loops: ir.Loops) -> ir.Loops:
     scope = _Scope(loops)
     for stage in loops.stages:
         _body(stage.body, scope)
-        for statement in ir.statements(stage.body):
-            if isinstance(statement, ir.Store):
-                scope.readable.add(id(statement.buffer))
     for buffer in loops.outputs:
         if buffer.size:
             _demand(id(buffer) in scope.readable, f"nothing is stored in {buffer.name}")
@@ -98,6 +95,7 @@ def _statement(statement: ir.Statement, scope: _Scope) -> None:
             _demand(id(buffer) in scope.writable, f"store into {buffer.name}")
             _access(buffer, offset, which, scope, bool(scope.guarded))
             _same(part(buffer.dtype), value.dtype, f"store into {buffer.name}")
+            scope.readable.add(id(buffer))
         case ir.Begin(accumulator, value):
             _same(accumulator.dtype, value.dtype, f"begin {accumulator.name}")
         case ir.Update():

@@ -15,6 +15,7 @@ import numpy as np
 from headrace.compile.llvm.emit import emit
 from headrace.compile.llvm.engine import ENGINE
 from headrace.compile.loops import ir
+from headrace.compile.schedule import schedule
 
 _FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
@@ -23,6 +24,7 @@ class Executable:
     """A compiled program: `executable(loops)(arrays) -> arrays`."""
 
     def __init__(self, loops: ir.Loops) -> None:
+        loops = schedule(loops)
         self.loops = loops
         self._inputs = tuple((b.name, b.shape, b.dtype.np) for b in loops.inputs)
         self._outputs = tuple((b.shape, b.dtype.np) for b in loops.outputs)
