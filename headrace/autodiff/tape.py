@@ -126,7 +126,7 @@ class GradientTape:
         """Note that `tensor` is the value of `variable`."""
         key = id(variable)
         if key not in self._variables:
-            if not (self._watch_accessed and variable._trainable and differentiable(tensor)):
+            if not (self._watch_accessed and variable._trainable and differentiable(variable)):
                 return
             self._variables[key] = variable
             self._reads[key] = []
