@@ -121,7 +121,7 @@ def same_step(places: Sequence[Affine], loops: Sequence[Index]) -> bool:
     if not steps:
         return True
     room, ids = steps[0][0], frozenset(id(index) for index in loops)
-    blocks = set()
+    blocks: set[int] = set()
     for place in places:
         span = place.span(ids)
         if span is None:
