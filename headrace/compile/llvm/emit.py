@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from headrace.compile.llvm import mathlib
 from headrace.compile.llvm.reductions import Reduction, reductions
-from headrace.compile.llvm.text import Vector, value_type
+from headrace.compile.llvm.text import Vector, memory_type, value_type
 from headrace.compile.llvm.values import Emitter
 from headrace.compile.loops import ir
 from headrace.compile.loops.expr import Index, Load, operands
@@ -23,58 +23,113 @@ ENTRY = "kernel"
 
 def emit(loops: ir.Loops) -> str:
     """LLVM text of a verified program."""
-    places = {id(b): k for k, b in enumerate(loops.buffers)}
-    constant = {id(b) for b in loops.inputs} - {id(b) for _, b in loops.in_place}
-    shared = {id(b) for pair in loops.in_place for b in pair}
-    declarations: dict[str, str] = {}
-    functions: list[str] = []
-    calls: list[str] = []
-    for number, stage in enumerate(loops.stages):
+    return _Module(loops).text()
+
+
+class _Module:
+    """The functions of a program's stages, and `kernel`, which calls them."""
+
+    def __init__(self, loops: ir.Loops) -> None:
+        self.loops = loops
+        self.places = {id(b): k for k, b in enumerate(loops.buffers)}
+        self.declarations: dict[str, str] = {}
+        self.functions: list[str] = []
+        self.calls: list[str] = []
+        self.count = 0
+
+    def text(self) -> str:
+        self._steps(self.loops.stages)
+        lines = [*self.declarations.values(), *self.functions, *self._entry(), mathlib.PURE]
+        return "\n".join(lines) + "\n"
+
+    def _entry(self) -> list[str]:
+        """`kernel`: takes the addresses out of the context and runs the steps."""
+        lines = [f"define void @{ENTRY}(ptr %ctx) nounwind {{", "start:"]
+        names = [f"%b{k}" for k in range(len(self.loops.buffers))] + ["%status"]
+        for k, name in enumerate(names):
+            lines.append(f"  %p{k} = getelementptr inbounds ptr, ptr %ctx, i64 {k}")
+            lines.append(f"  {name} = load ptr, ptr %p{k}")
+        return [*lines, *self.calls, "  br label %end", "end:", "  ret void", "}"]
+
+    def _steps(self, steps: ir.Steps) -> None:
+        for step in steps:
+            match step:
+                case ir.Stage():
+                    self._stage(step)
+                case ir.Repeat():
+                    self._repeat(step)
+                case ir.Branch():
+                    self._branch(step)
+
+    def _number(self) -> int:
+        self.count += 1
+        return self.count
+
+    def _stage(self, stage: ir.Stage) -> None:
         if not stage.body:
-            continue
-        used = [b for b in loops.buffers if id(b) in _touched(stage.body)]
-        emitter = Emitter({id(b): f"%b{places[id(b)]}" for b in used}, constant)
+            return
+        number = self._number()
+        loaded, stored = _touched(stage.body)
+        used = [b for b in self.loops.buffers if id(b) in loaded | stored]
+        names = {id(b): f"%b{self.places[id(b)]}" for b in used}
+        emitter = Emitter(names, loaded - stored)
         _body(stage.body, emitter)
-        declarations |= emitter.declarations
-        kinds = ["ptr" if id(b) in shared else "ptr noalias" for b in used]
-        given = [f"{kind} %b{places[id(b)]}" for kind, b in zip(kinds, used, strict=True)]
-        may_end = any(isinstance(s, ir.Check) for s in ir.statements(stage.body))
-        head = f"define internal i1 @stage{number}({', '.join([*given, 'ptr %status'])})"
-        functions += [
-            f"{head} noinline nounwind {{",
+        self.declarations |= emitter.declarations
+        given = ", ".join([*[f"ptr noalias {name}" for name in names.values()], "ptr %status"])
+        self.functions += [
+            f"define internal i1 @stage{number}({given}) noinline nounwind {{",
             "entry:",
             *emitter.allocations,
             *emitter.frame.lines,
             "  ret i1 true",
             "}",
         ]
-        passed = ", ".join(f"ptr %b{places[id(b)]}" for b in used)
-        passed = f"{passed}, ptr %status" if used else "ptr %status"
-        calls.append(f"  %r{number} = call i1 @stage{number}({passed})")
-        if may_end:
-            calls.append(f"  br i1 %r{number}, label %after{number}, label %end")
-            calls.append(f"after{number}:")
-    lines = [*declarations.values(), *functions, *_entry(loops, calls), mathlib.PURE]
-    return "\n".join(lines) + "\n"
+        passed = ", ".join([*[f"ptr {name}" for name in names.values()], "ptr %status"])
+        self.calls.append(f"  %r{number} = call i1 @stage{number}({passed})")
+        if any(isinstance(s, ir.Check) for s in ir.statements(stage.body)):
+            self.calls.append(f"  br i1 %r{number}, label %after{number}, label %end")
+            self.calls.append(f"after{number}:")
+
+    def _repeat(self, repeat: ir.Repeat) -> None:
+        number = self._number()
+        self.calls += [f"  br label %head{number}", f"head{number}:"]
+        self._steps(repeat.head)
+        self._load("c", number, "i8", repeat.condition)
+        self.calls.append(f"  %go{number} = trunc i8 %c{number} to i1")
+        self.calls.append(f"  br i1 %go{number}, label %body{number}, label %over{number}")
+        self.calls.append(f"body{number}:")
+        self._steps(repeat.body)
+        self.calls += [f"  br label %head{number}", f"over{number}:"]
+
+    def _branch(self, branch: ir.Branch) -> None:
+        number, last = self._number(), len(branch.sides) - 1
+        kind = memory_type(branch.index.dtype)
+        cases = [f"{kind} {k}, label %side{number}.{k}" for k in range(last)]
+        if branch.index.dtype.is_bool:  # true is the first side, and everything else the last
+            cases = [f"{kind} 1, label %side{number}.0"]
+        self._load("c", number, kind, branch.index)
+        listed = " ".join(cases)
+        otherwise = f"label %side{number}.{last}"
+        self.calls.append(f"  switch {kind} %c{number}, {otherwise} [ {listed} ]")
+        for k, side in enumerate(branch.sides):
+            self.calls.append(f"side{number}.{k}:")
+            self._steps(side)
+            self.calls.append(f"  br label %over{number}")
+        self.calls.append(f"over{number}:")
+
+    def _load(self, letter: str, number: int, kind: str, buffer: ir.Buffer) -> None:
+        place = f"%b{self.places[id(buffer)]}"
+        self.calls.append(f"  %{letter}{number} = load {kind}, ptr {place}")
 
 
-def _entry(loops: ir.Loops, calls: Sequence[str]) -> list[str]:
-    """`kernel`: takes the addresses out of the context and calls the stages."""
-    lines = [f"define void @{ENTRY}(ptr %ctx) nounwind {{", "start:"]
-    names = [f"%b{k}" for k in range(len(loops.buffers))] + ["%status"]
-    for k, name in enumerate(names):
-        lines.append(f"  %p{k} = getelementptr inbounds ptr, ptr %ctx, i64 {k}")
-        lines.append(f"  {name} = load ptr, ptr %p{k}")
-    return [*lines, *calls, "  br label %end", "end:", "  ret void", "}"]
-
-
-def _touched(body: Sequence[ir.Statement]) -> set[int]:
-    """The buffers that statements load from and store into, by id."""
+def _touched(body: Sequence[ir.Statement]) -> tuple[set[int], set[int]]:
+    """The buffers that statements load from, and those that they store into, by id."""
     found: set[int] = set()
+    stored: set[int] = set()
     seen: set[int] = set()
     for statement in ir.statements(tuple(body)):
         if isinstance(statement, ir.Store):
-            found.add(id(statement.buffer))
+            stored.add(id(statement.buffer))
         stack = list(ir.expressions(statement))
         while stack:
             x = stack.pop()
@@ -84,7 +139,7 @@ def _touched(body: Sequence[ir.Statement]) -> set[int]:
             if isinstance(x, Load):
                 found.add(id(x.buffer))
             stack.extend(operands(x))
-    return found
+    return found, stored
 
 
 def _body(body: Sequence[ir.Statement], e: Emitter) -> None:

@@ -41,12 +41,15 @@ class _State:
         self.memory[id(buffer)] = (flat.real if buffer.dtype.is_complex else flat, imaginary)
 
 
-def interpret(loops: ir.Loops, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+def interpret(
+    loops: ir.Loops, arrays: Sequence[np.ndarray], states: Sequence[np.ndarray] = ()
+) -> tuple[np.ndarray, ...]:
     """Run a program.
 
     Args:
         loops: the program.
         arrays: one array per input, of its shape and dtype.
+        states: one contiguous array per state, which is changed.
     Returns:
         One fresh array per output.
     Raises:
@@ -64,12 +67,35 @@ def interpret(loops: ir.Loops, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray
     outputs = tuple(np.empty(buffer.shape, buffer.dtype.np) for buffer in loops.outputs)
     for buffer, array in zip(loops.outputs, outputs, strict=True):
         state.allocate(buffer, array)
+    for buffer, array in zip(loops.states, states, strict=True):
+        state.allocate(buffer, array)
     for buffer in loops.temporaries:
         state.allocate(buffer, np.empty(buffer.shape, buffer.dtype.np))
     with np.errstate(all="ignore"):
-        for stage in loops.stages:
-            _run(stage.body, state, loops)
+        _steps(loops.stages, state, loops)
     return outputs
+
+
+def _steps(steps: ir.Steps, state: _State, loops: ir.Loops) -> None:
+    for step in steps:
+        match step:
+            case ir.Stage(_, body):
+                _run(body, state, loops)
+            case ir.Repeat(head, condition, body):
+                _steps(head, state, loops)
+                while state.memory[id(condition)][0][0]:
+                    _steps(body, state, loops)
+                    _steps(head, state, loops)
+            case ir.Branch(index, sides):
+                value = state.memory[id(index)][0][0]
+                _steps(sides[side(value, len(sides))], state, loops)
+
+
+def side(index: Any, count: int) -> int:
+    """Which side of a branch an index means."""
+    if isinstance(index, np.bool_):
+        return 0 if index else 1
+    return int(index) if 0 <= index < count else count - 1
 
 
 def _run(body: tuple[ir.Statement, ...], state: _State, loops: ir.Loops) -> None:

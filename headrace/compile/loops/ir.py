@@ -2,11 +2,12 @@
 
 Everything is immutable and free of op names, addresses and CPUs: a scheduler may rewrite it, a
 printer shows it, `verify.py` checks it, `interp.py` runs it slowly and `llvm/emit.py` makes
-code of it. A program is a list of stages, each one loop nest that says what kind of work it is,
-so that a schedule may treat kinds alike without guessing. Read `expr.py` before.
+code of it. A program is a list of steps: stages, each one loop nest that says what kind of work
+it is, so that a schedule may treat kinds alike without guessing, and what repeats steps or
+chooses among them. Read `expr.py` before.
 
 - Buffers are dense and row-major. Inputs are only read; temporaries and outputs are written
-  by one stage before later ones read them.
+  before they are read; states are the caller's memory that is read and written.
 - Accumulators are registers: `Begin` sets them, `Update` combines a value into them, and
   `Read` (an expression) sees the present value.
 - A `Check` that finds its condition false ends the program: nothing that follows is done.
@@ -14,7 +15,7 @@ so that a schedule may treat kinds alike without guessing. Read `expr.py` before
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import TypeAlias
@@ -118,6 +119,28 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeat:
+    """`head`; then, as long as the bool `condition` is true: `body` and `head` again."""
+
+    head: tuple[Step, ...]
+    condition: Buffer
+    body: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One of `sides`: a bool `index` means the first where it is true, else the second; an
+    integer is a number, and the last side is meant by those outside."""
+
+    index: Buffer
+    sides: tuple[tuple[Step, ...], ...]
+
+
+Step: TypeAlias = Stage | Repeat | Branch
+Steps: TypeAlias = tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """What a check says: the name of a class of `errors` in snake case, and a text whose
     `{}` are the check's values."""
@@ -128,24 +151,20 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Loops:
-    """A program. `failures[k - 1]` belongs to status k.
-
-    `in_place` pairs an output with the input whose memory it may get: every element of that
-    input is read no later than the output's element at its place is written.
-    """
+    """A program. `failures[k - 1]` belongs to status k."""
 
     name: str
     inputs: tuple[Buffer, ...]
     outputs: tuple[Buffer, ...]
     temporaries: tuple[Buffer, ...]
-    stages: tuple[Stage, ...]
+    stages: Steps
     failures: tuple[Failure, ...]
-    in_place: tuple[tuple[Buffer, Buffer], ...] = ()
+    states: tuple[Buffer, ...] = ()
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:
         """All buffers, in the order in which compiled code receives their addresses."""
-        return self.inputs + self.outputs + self.temporaries
+        return self.inputs + self.outputs + self.states + self.temporaries
 
     def error(self, failure: int, values: tuple[int, ...]) -> Exception:
         """The exception that belongs to a status that is not 0."""
@@ -153,6 +172,54 @@ class Loops:
         text = message.format(*values) if values else message
         found: Exception = getattr(errors, error)(text, self.name)
         return found
+
+
+def stages(steps: Iterable[Step]) -> Iterator[Stage]:
+    """All stages, those in repeats and branches included."""
+    for step in steps:
+        match step:
+            case Stage():
+                yield step
+            case Repeat(head, _, body):
+                yield from stages(head)
+                yield from stages(body)
+            case Branch(_, sides):
+                for side in sides:
+                    yield from stages(side)
+
+
+def deciding(steps: Iterable[Step]) -> Iterator[Buffer]:
+    """The buffers that repeats and branches look at."""
+    for step in steps:
+        match step:
+            case Repeat(head, condition, body):
+                yield condition
+                yield from deciding(head)
+                yield from deciding(body)
+            case Branch(index, sides):
+                yield index
+                for side in sides:
+                    yield from deciding(side)
+
+
+def rewritten(steps: Steps, change: Callable[[tuple[Stage, ...]], Iterable[Stage]]) -> Steps:
+    """The steps with `change` applied to each run of stages, wherever it stands."""
+    found: list[Step] = []
+    run: list[Stage] = []
+    for step in steps:
+        if isinstance(step, Stage):
+            run.append(step)
+            continue
+        found += change(tuple(run)) if run else ()
+        run = []
+        if isinstance(step, Repeat):
+            head, body = rewritten(step.head, change), rewritten(step.body, change)
+            found.append(Repeat(head, step.condition, body))
+        else:
+            sides = tuple([rewritten(side, change) for side in step.sides])
+            found.append(Branch(step.index, sides))
+    found += change(tuple(run)) if run else ()
+    return tuple(found)
 
 
 def statements(body: tuple[Statement, ...]) -> Iterator[Statement]:

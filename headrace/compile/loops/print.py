@@ -46,15 +46,31 @@ def text(loops: ir.Loops) -> str:
     for role, buffers in (
         ("input", loops.inputs),
         ("output", loops.outputs),
+        ("state", loops.states),
         ("temporary", loops.temporaries),
     ):
         lines += [f"{role} {b.name}: {b.dtype.name}{list(b.shape)}" for b in buffers]
     for number, failure in enumerate(loops.failures, 1):
         lines.append(f"failure {number}: {failure.error} {failure.message!r}")
-    for stage in loops.stages:
-        lines.append(f"{stage.kind}:")
-        _body(stage.body, "  ", lines)
+    _steps(loops.stages, "", lines)
     return "\n".join(lines) + "\n"
+
+
+def _steps(steps: ir.Steps, indent: str, lines: list[str]) -> None:
+    for step in steps:
+        match step:
+            case ir.Stage(kind, body):
+                lines.append(f"{indent}{kind}:")
+                _body(body, indent + "  ", lines)
+            case ir.Repeat(head, condition, body):
+                lines.append(f"{indent}while {condition.name} after:")
+                _steps(head, indent + "  ", lines)
+                lines.append(f"{indent}do:")
+                _steps(body, indent + "  ", lines)
+            case ir.Branch(index, sides):
+                for number, side in enumerate(sides):
+                    lines.append(f"{indent}side {number} of {index.name}:")
+                    _steps(side, indent + "  ", lines)
 
 
 def _body(body: tuple[ir.Statement, ...], indent: str, lines: list[str]) -> None:
@@ -62,7 +78,7 @@ def _body(body: tuple[ir.Statement, ...], indent: str, lines: list[str]) -> None
         names = _shared(statement, indent, lines)
         match statement:
             case ir.For(index, inner):
-                lines.append(f"{indent}for {index.name} < {index.extent}:")
+                lines.append(f"{indent}for {index.name} < {index.extent}{_form(statement)}:")
                 _body(inner, indent + "  ", lines)
             case ir.If(condition, inner):
                 lines.append(f"{indent}if {_expression(condition, names)}:")
@@ -86,6 +102,12 @@ def _line(statement: ir.Statement, names: dict[int, str]) -> str:
             given = "".join(f", {_expression(v, names)}" for v in values)
             return f"check {_expression(condition, names)} else {failure}{given}"
     raise TypeError(statement)
+
+
+def _form(loop: ir.For) -> str:
+    """How a loop runs, where a schedule has said so."""
+    lanes = f" lanes {loop.lanes}" if loop.lanes > 1 else ""
+    return lanes + (f" copies {loop.copies}" if loop.copies > 1 else "")
 
 
 def _part(part: int) -> str:

@@ -33,8 +33,8 @@ class _Scope:
     def __init__(self, loops: ir.Loops) -> None:
         self.indices: set[int] = set()
         self.accumulators: set[int] = set()
-        self.readable = {id(b) for b in loops.inputs}
-        self.writable = {id(b) for b in loops.outputs + loops.temporaries}
+        self.readable = {id(b) for b in loops.inputs + loops.states}
+        self.writable = {id(b) for b in loops.outputs + loops.states + loops.temporaries}
         self.failures = len(loops.failures)
         self.guarded = 0
         self.empty = 0
@@ -50,12 +50,35 @@ def verify(loops: ir.Loops) -> ir.Loops:
     names = [buffer.name for buffer in loops.buffers]
     _demand(len(set(names)) == len(names), f"two buffers share a name: {names}")
     scope = _Scope(loops)
-    for stage in loops.stages:
-        _body(stage.body, scope)
+    _steps(loops.stages, scope)
     for buffer in loops.outputs:
         if buffer.size:
             _demand(id(buffer) in scope.readable, f"nothing is stored in {buffer.name}")
     return loops
+
+
+def _steps(steps: ir.Steps, scope: _Scope) -> None:
+    for step in steps:
+        match step:
+            case ir.Stage(_, body):
+                _body(body, scope)
+            case ir.Repeat(head, condition, body):
+                _steps(head, scope)
+                _decides(condition, (dtypes.bool,), scope)
+                _steps(body, scope)
+            case ir.Branch(index, sides):
+                _decides(index, (dtypes.bool, dtypes.int32, dtypes.int64), scope)
+                _demand(
+                    len(sides) == 2 or (len(sides) > 0 and not index.dtype.is_bool), "sides"
+                )
+                for side in sides:
+                    _steps(side, scope)
+
+
+def _decides(buffer: ir.Buffer, allowed: tuple[dtypes.DType, ...], scope: _Scope) -> None:
+    _demand(buffer.size == 1, f"{buffer.name}, which decides, has {buffer.size} elements")
+    _demand(buffer.dtype in allowed, f"{buffer.name}, which decides, is {buffer.dtype.name}")
+    _demand(id(buffer) in scope.readable, f"{buffer.name} decides before its stage")
 
 
 def _demand(condition: bool, message: str) -> None:

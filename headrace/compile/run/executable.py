@@ -27,16 +27,20 @@ class Executable:
         loops = schedule(loops)
         self.loops = loops
         self._inputs = tuple((b.name, b.shape, b.dtype.np) for b in loops.inputs)
+        self._states = tuple((b.name, b.shape, b.dtype.np) for b in loops.states)
         self._outputs = tuple((b.shape, b.dtype.np) for b in loops.outputs)
         self._temporaries = tuple((b.shape, b.dtype.np) for b in loops.temporaries)
         self._code = ENGINE.code(emit(loops))
         self._call = _FUNCTION(self._code.address)
 
-    def __call__(self, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    def __call__(
+        self, arrays: Sequence[np.ndarray], states: Sequence[np.ndarray] = ()
+    ) -> tuple[np.ndarray, ...]:
         """Run it.
 
         Args:
             arrays: one per input, of its shape and dtype.
+            states: one contiguous array per state, which is changed.
         Returns:
             One fresh array per output.
         Raises:
@@ -44,10 +48,13 @@ class Executable:
             ValueError: an array of another shape or dtype.
         """
         given = [_ready(a, *known) for a, known in zip(arrays, self._inputs, strict=True)]
+        for array, known in zip(states, self._states, strict=True):
+            if _ready(array, *known) is not array:
+                raise ValueError(f"{known[0]} is a state, and its array is not contiguous.")
         outputs = tuple(np.empty(shape, dtype) for shape, dtype in self._outputs)
         temporaries = [np.empty(shape, dtype) for shape, dtype in self._temporaries]
         status = np.zeros(ir.STATUS_WORDS, np.int64)
-        buffers = (*given, *outputs, *temporaries, status)
+        buffers = (*given, *outputs, *states, *temporaries, status)
         context = np.array([a.__array_interface__["data"][0] for a in buffers], np.uintp)
         self._call(context.ctypes.data)
         if status[0]:

@@ -17,8 +17,11 @@ from headrace.compile.loops.rewrite import with_indices
 
 def flatten(loops: ir.Loops) -> ir.Loops:
     """The program with as few loops inside loops as may be."""
-    stages = [ir.Stage(s.kind, _body(s.body)) for s in loops.stages]
-    return replace(loops, stages=tuple(stages))
+    return replace(loops, stages=ir.rewritten(loops.stages, _flat))
+
+
+def _flat(stages: Sequence[ir.Stage]) -> list[ir.Stage]:
+    return [ir.Stage(s.kind, _body(s.body)) for s in stages]
 
 
 def _body(body: Sequence[ir.Statement]) -> tuple[ir.Statement, ...]:

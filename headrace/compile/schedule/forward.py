@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from headrace.compile.loops import ir
 from headrace.compile.loops.affine import Affine, affine
@@ -17,18 +18,27 @@ from headrace.compile.schedule.accesses import accesses, visited
 
 def forward(loops: ir.Loops) -> ir.Loops:
     """The program without needless loads and stores."""
-    stages = tuple([ir.Stage(s.kind, _body(s.body, {})) for s in loops.stages])
+    stages = ir.rewritten(loops.stages, _forwarded)
     while True:
         loaded = _loaded(stages)
         dead = {id(b) for b in loops.temporaries if id(b) not in loaded}
-        pruned = tuple([ir.Stage(s.kind, _without(s.body, dead)) for s in stages])
-        pruned = tuple([s for s in pruned if s.body])
+        pruned = ir.rewritten(stages, partial(_pruned, dead))
         if pruned == stages:
             break
         stages = pruned
-    used = {key for stage in stages for key in accesses(stage.body).buffers}
+    used = {key for stage in ir.stages(stages) for key in accesses(stage.body).buffers}
+    used |= {id(b) for b in ir.deciding(stages)}
     kept = tuple([b for b in loops.temporaries if id(b) in used])
     return replace(loops, stages=stages, temporaries=kept)
+
+
+def _forwarded(stages: Sequence[ir.Stage]) -> list[ir.Stage]:
+    return [ir.Stage(s.kind, _body(s.body, {})) for s in stages]
+
+
+def _pruned(dead: set[int], stages: Sequence[ir.Stage]) -> list[ir.Stage]:
+    found = [ir.Stage(s.kind, _without(s.body, dead)) for s in stages]
+    return [s for s in found if s.body]
 
 
 Known = dict[tuple[int, int], list[tuple[Affine, Expr]]]
@@ -91,8 +101,9 @@ def _equal(a: Affine, b: Affine) -> bool:
     return all(a.terms.get(k, 0) == b.terms.get(k, 0) for k in keys)
 
 
-def _loaded(stages: Sequence[ir.Stage]) -> set[int]:
-    return {key for stage in stages for key in accesses(stage.body).loads}
+def _loaded(stages: ir.Steps) -> set[int]:
+    found = {key for stage in ir.stages(stages) for key in accesses(stage.body).loads}
+    return found | {id(b) for b in ir.deciding(stages)}
 
 
 def _without(body: Sequence[ir.Statement], dead: set[int]) -> tuple[ir.Statement, ...]:

@@ -20,11 +20,15 @@ _FUSES = frozenset({"map", "reduce", "contract", "scan"})
 
 def fuse(loops: ir.Loops) -> ir.Loops:
     """The program with as few stages as may be."""
+    return replace(loops, stages=ir.rewritten(loops.stages, _fused))
+
+
+def _fused(stages: Sequence[ir.Stage]) -> list[ir.Stage]:
     groups: list[_Group] = []
-    for stage in loops.stages:
+    for stage in stages:
         if not _joined(stage, groups):
             groups.append(_Group(stage))
-    return replace(loops, stages=tuple([group.stage for group in groups]))
+    return [group.stage for group in groups]
 
 
 class _Group:

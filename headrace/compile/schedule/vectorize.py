@@ -8,6 +8,7 @@ accumulate. Read `accesses.py` before.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -27,10 +28,11 @@ _SLOW = frozenset(FLOAT_FUNCTIONS) - {"abs", "floor", "ceil", "rint", "trunc", "
 
 def vectorize(loops: ir.Loops) -> ir.Loops:
     """The program with loops that run in lanes."""
-    stages = [
-        ir.Stage(s.kind, tuple([_best(x).statement for x in s.body])) for s in loops.stages
-    ]
-    return replace(loops, stages=tuple(stages))
+    return replace(loops, stages=ir.rewritten(loops.stages, _in_lanes))
+
+
+def _in_lanes(stages: Sequence[ir.Stage]) -> list[ir.Stage]:
+    return [ir.Stage(s.kind, tuple([_best(x).statement for x in s.body])) for s in stages]
 
 
 class _Choice(NamedTuple):
