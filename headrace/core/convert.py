@@ -43,6 +43,10 @@ class _Hooks:
     reduce_sum: Callable[..., Tensor]
     range_of_rank: Callable[[Any], Tensor]
     slice: Callable[..., Tensor]
+    concat: Callable[..., Tensor]
+    ones: Callable[..., Tensor]
+    ones_like: Callable[[Any], Tensor]
+    range: Callable[..., Tensor]
 
 
 hooks = _Hooks()
@@ -77,12 +81,13 @@ def convert(value: Any, dtype: DType | None = None, hint: DType | None = None) -
         result = _registered(value, dtype)
         if result is not None:
             return result
-    if hint is not None and dtype is None:
+    listed = isinstance(value, (list, tuple)) and _holds_tensor(value)
+    if hint is not None and dtype is None and not listed:
         try:
             return wrap(to_array(value, hint))
         except (TypeError, ValueError):
             pass
-    if isinstance(value, (list, tuple)) and _holds_tensor(value):
+    if listed:
         return _packed(value, dtype or hint, dtype is not None)
     return wrap(to_array(value, dtype))
 

@@ -31,6 +31,8 @@ from headrace.ops import (
 )
 
 hooks.pack = concat_pad.stack
+hooks.concat = concat_pad.concat
+hooks.ones, hooks.ones_like, hooks.range = create.ones, create.ones_like, create.range_
 hooks.cast = cast.cast
 hooks.densify = gather.densify
 hooks.conjugate = cast.conjugate

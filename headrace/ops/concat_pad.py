@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 
 from headrace.base import errors
-from headrace.base.dtypes import ALL
+from headrace.base.dtypes import ALL, int32
 from headrace.base.dtypes import bool as bool_dtype
 from headrace.base.export import export
 from headrace.core.convert import convert, hooks, static
@@ -14,7 +16,7 @@ from headrace.core.op import Kind, Op, Spec
 from headrace.core.tensor import Tensor
 from headrace.ops.reshape import identity, reverse
 from headrace.ops.samples import Bad, S
-from headrace.ops.shapes import brackets, shape_of
+from headrace.ops.shapes import brackets, dims_of, shape_of
 
 
 class ConcatV2(Op):
@@ -53,10 +55,7 @@ class ConcatV2(Op):
         return np.concatenate(values, axis)
 
     def grad(dy, y, *values, axis):
-        sizes = [shape_of(v) for v in values]
-        if any(s.__class__ is not tuple for s in sizes):
-            return split(dy, [s[axis] for s in sizes], axis, num=len(values))
-        return split(dy, [s[axis] for s in sizes], axis)
+        return split(dy, [dims_of(v)[axis] for v in values], axis, num=len(values))
 
     def lower(c, *values, axis):
         axis %= values[0].rank
@@ -481,7 +480,7 @@ class PadV2(Op):
 
     def infer(input, constant_values, paddings):
         if input.shape is None or paddings is None:
-            return Spec(None, input.dtype)
+            return Spec(_open(input.shape), input.dtype)
         _check_paddings(paddings, input.shape)
         return Spec(_padded(input.shape, paddings), input.dtype)
 
@@ -493,7 +492,11 @@ class PadV2(Op):
         return result
 
     def grad(dy, y, input, constant_values, paddings):
-        inside = hooks.slice(dy, tuple(b for b, _ in paddings), shape_of(input))
+        if paddings.__class__ is tuple:
+            begin = tuple(before for before, _ in paddings)
+        else:
+            begin = paddings[:, 0]
+        inside = hooks.slice(dy, begin, shape_of(input))
         return inside, hooks.reduce_sum(dy, None) - hooks.reduce_sum(inside, None)
 
     def lower(c, input, constant_values, paddings):
@@ -513,6 +516,10 @@ class PadV2(Op):
             inside = all(0 <= k < n for k, n in zip(at, input.shape, strict=True))
             result[index] = input[tuple(at)] if inside else constant_values[()]
         return result
+
+
+def _open(shape):
+    return None if shape is None else (None,) * len(shape)
 
 
 def _padded(shape, paddings):
@@ -555,7 +562,7 @@ class MirrorPad(Op):
 
     def infer(input, paddings, mode="REFLECT"):
         if input.shape is None or paddings is None:
-            return Spec(None, input.dtype)
+            return Spec(_open(input.shape), input.dtype)
         _check_paddings(paddings, input.shape)
         limit = 0 if mode == "SYMMETRIC" else 1
         for pair, n in zip(paddings, input.shape, strict=True):
@@ -575,6 +582,10 @@ class MirrorPad(Op):
         return np.pad(input, paddings, mode=mode.lower())
 
     def grad(dy, y, input, paddings, mode="REFLECT"):
+        if paddings.__class__ is tuple:
+            dy.set_shape([None] * len(paddings))
+        else:
+            paddings = [(paddings[i, 0], paddings[i, 1]) for i in range(dy.ndim)]
         for axis, (before, after) in enumerate(paddings):
             dy = _folded(dy, axis, before, after, 0 if mode == "SYMMETRIC" else 1)
         return dy
@@ -603,13 +614,13 @@ class MirrorPad(Op):
 
 def _folded(dy, axis, before, after, skip):
     """The gradient of one axis's mirroring: the borders added back where they came from."""
-    size = shape_of(dy)[axis]
+    size, rank = dims_of(dy)[axis], dy.ndim
     inner = size - before - after
     left, middle, right = split(dy, (before, inner, after), axis)
     for border, begin in ((left, skip), (right, inner - skip - after)):
         width = before if border is left else after
         flipped = reverse(border, (axis,))
-        paddings = [(0, 0)] * len(shape_of(dy))
+        paddings = [(0, 0)] * rank
         paddings[axis] = (begin, inner - begin - width)
         middle = middle + pad(flipped, tuple(paddings))
     return middle
@@ -634,7 +645,9 @@ def pad(tensor, paddings, mode="CONSTANT", constant_values=0, name=None):
     tensor = convert(tensor)
     widths = static(paddings)
     if widths.__class__ is tuple:
-        widths = tuple(tuple(pair) for pair in widths)
+        widths = tuple(pair if isinstance(pair, Tensor) else tuple(pair) for pair in widths)
+        if any(isinstance(part, Tensor) for part in (*widths, *chain(*widths))):
+            widths = convert(paddings, None, int32)
     kind = mode.upper()
     if kind == "CONSTANT":
         value = convert(constant_values, tensor.dtype)

@@ -7,17 +7,16 @@ import numpy as np
 from headrace.base import errors
 from headrace.base.dtypes import ALL, NUMERIC, int32, int64
 from headrace.base.export import export
-from headrace.core.convert import convert, static
+from headrace.core.convert import convert, hooks, static
 from headrace.core.dispatch import apply
 from headrace.core.indexed_slices import IndexedSlices
 from headrace.core.op import Kind, Op, Spec
-from headrace.core.tensor import wrap
 from headrace.ops.cast import cast
 from headrace.ops.compare import greater_equal
 from headrace.ops.elementwise import maximum
 from headrace.ops.reshape import reshape
 from headrace.ops.samples import Bad, S
-from headrace.ops.shapes import brackets, shape_of
+from headrace.ops.shapes import brackets, dims_of, rank, shape_of, size
 
 INDEX = frozenset({int32, int64})
 _BAD_INDEX = r"indices\[1\] = 7 is not in \[0, 3\)"
@@ -144,20 +143,25 @@ def _batched(params, indices, axis, batch):
 
 
 def _gather_grad(dy, params, indices, axis, batch_dims):
-    shape = shape_of(params)
-    axis = axis % len(shape)
-    if axis == 0 and not batch_dims:
-        rows = (-1, *shape[1:]) if 0 not in shape[1:] else (_count(indices), *shape[1:])
-        return IndexedSlices(
-            reshape(dy, rows), reshape(indices, (-1,)), wrap(np.array(shape, np.int32))
-        )
+    dims = dims_of(params)
+    if axis.__class__ is int and axis < 0:
+        axis = axis + (rank(params) if params.ndim is None else params.ndim)
+    if axis.__class__ is int and axis == 0 and not batch_dims:
+        return _rows_of(dy, dims, indices)
     return apply(
-        GatherGrad, (dy, indices), {"shape": shape, "axis": axis, "batch_dims": batch_dims}
+        GatherGrad, (dy, indices), {"shape": dims, "axis": axis, "batch_dims": batch_dims}
     )
 
 
-def _count(indices):
-    return int(np.prod(shape_of(indices)))
+def _rows_of(dy, dims, indices):
+    """The gradient of a gather along the first axis: the rows that were read."""
+    count = static(size(indices))
+    if dims.__class__ is tuple:
+        shape = (count, *dims[1:])
+    else:
+        shape = hooks.concat([reshape(count, (1,)), dims[1:]], 0)
+    places = reshape(indices, (-1,))
+    return IndexedSlices(reshape(dy, shape), places, convert(dims, None, int32))
 
 
 class GatherGrad(Op):
@@ -533,8 +537,11 @@ def _segments(dy, ids):
     """The row of `dy` for each segment number; zeros for numbers below 0."""
     kept = cast(greater_equal(ids, 0), dy.dtype)
     rows = gather(dy, maximum(ids, 0))
-    extra = (1,) * (rows.shape.rank - ids.shape.rank)
-    return rows * reshape(kept, (*shape_of(ids), *extra))
+    if rows.ndim is None:
+        extra = hooks.ones(reshape(rank(rows) - rank(ids), (1,)), int32)
+        shape = hooks.concat([convert(shape_of(ids), None, int32), extra], 0)
+        return rows * reshape(kept, shape)
+    return rows * reshape(kept, (*dims_of(ids), *(1,) * (rows.ndim - ids.ndim)))
 
 
 @export("math.unsorted_segment_sum")

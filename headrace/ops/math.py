@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 from headrace.base import errors
 from headrace.base.dtypes import NUMERIC, as_dtype
@@ -19,7 +19,7 @@ from headrace.ops.matmul import matmul
 from headrace.ops.reduce import reduce_mean, reduce_sum
 from headrace.ops.reshape import reshape, squeeze, stop_gradient, transpose
 from headrace.ops.samples import Bad, S
-from headrace.ops.shapes import brackets, shape_of
+from headrace.ops.shapes import brackets, dims_of
 from headrace.ops.transcendental import rsqrt, sqrt
 
 
@@ -309,13 +309,11 @@ def tensordot(a, b, axes, name=None):
     left, right = _paired(a, b, axes)
     free_a = [i for i in range(a.ndim) if i not in left]
     free_b = [i for i in range(b.ndim) if i not in right]
-    sa, sb = shape_of(a), shape_of(b)
-    inner = int(np.prod([sa[i] for i in left]))
-    rows = reshape(
-        transpose(a, (*free_a, *left)), (int(np.prod([sa[i] for i in free_a])), inner)
-    )
+    sa, sb = dims_of(a), dims_of(b)
+    inner = math.prod(sa[i] for i in left)
+    rows = reshape(transpose(a, (*free_a, *left)), (math.prod(sa[i] for i in free_a), inner))
     columns = reshape(
-        transpose(b, (*right, *free_b)), (inner, int(np.prod([sb[i] for i in free_b])))
+        transpose(b, (*right, *free_b)), (inner, math.prod(sb[i] for i in free_b))
     )
     shape = (*(sa[i] for i in free_a), *(sb[i] for i in free_b))
     return reshape(matmul(rows, columns), shape)

@@ -27,13 +27,20 @@ from headrace.core.op import Kind, Op, Spec
 from headrace.core.tensor import EagerTensor, Tensor
 from headrace.ops.cast import cast, conj
 from headrace.ops.compare import BOOL, equal, is_finite, not_equal, where
-from headrace.ops.create import ones_like
+from headrace.ops.concat_pad import concat
+from headrace.ops.create import ones_like, range_
 from headrace.ops.elementwise import squared_difference
 from headrace.ops.make import document, kinds, public
-from headrace.ops.reshape import reshape, stop_gradient, transpose
+from headrace.ops.reshape import (
+    expand_dims,
+    invert_permutation,
+    reshape,
+    stop_gradient,
+    transpose,
+)
 from headrace.ops.samples import Bad, S
 from headrace.ops.scan import cumprod
-from headrace.ops.shapes import BroadcastTo, shape_of
+from headrace.ops.shapes import BroadcastTo, dims_of, rank, shape_of, size
 from headrace.ops.transcendental import exp, log, sqrt
 
 SAMPLES = (
@@ -111,7 +118,10 @@ def reduction(
 def reduce_with(op, input_tensor, axis, keepdims, name=None):
     """Apply a reduction after normalising its axes."""
     x = input_tensor if input_tensor.__class__ is EagerTensor else convert(input_tensor)
-    return apply(op, (x,), {"axis": axes_of(x, axis), "keep_dims": bool(keepdims)}, name)
+    result = apply(op, (x,), {"axis": axes_of(x, axis), "keep_dims": bool(keepdims)}, name)
+    if axis is None and x.ndim is None and not keepdims:
+        result.set_shape(())
+    return result
 
 
 def axes_of(x: Tensor, axis):
@@ -172,18 +182,18 @@ def lower_reduction(c, combine, input, axis, keep_dims, finish=None):
 
 def stretched(dy, x, axis, keep_dims):
     """A reduction's gradient (or result) with the reduced axes back, of size 1."""
-    if keep_dims or dy.ndim == 0:
+    if keep_dims or dy.ndim == 0 or axis is None:  # of a tensor of unknown rank all axes
         return dy
-    shape = shape_of(x)
-    if shape.__class__ is tuple and axis.__class__ is tuple:
-        return reshape(dy, tuple(1 if i in axis else n for i, n in enumerate(shape)))
-    return reshape(dy, reduced_sum_shape(shape, axis))
+    dims = dims_of(x)
+    if dims.__class__ is tuple and axis.__class__ is tuple:
+        return reshape(dy, tuple(1 if i in axis else n for i, n in enumerate(dims)))
+    return reshape(dy, reduced_sum_shape(dims, axis))
 
 
 def reduced_sum_shape(shape, axis):
     """The shape of a reduction that keeps its axes, for shapes that only the graph knows."""
-    shape, axis = convert(shape), convert(axis)
-    return apply(KeptShape, (shape, axis))
+    axis = cast(convert(axis, None, int32), int32)
+    return apply(KeptShape, (convert(shape, None, int32), axis))
 
 
 class KeptShape(Op):
@@ -273,22 +283,40 @@ def _mean_grad(dy, y, x, axis, keep_dims=False):
     if shape.__class__ is tuple and axis.__class__ is tuple:
         count = float(max(1, math.prod([shape[a] for a in axis])))
     else:
-        sizes = reduce_prod(convert(shape)) / reduce_prod(convert(shape_of(y)))
-        count = cast(sizes, y.dtype)
+        count = cast(size(x) / size(y), y.dtype)
     return _sum_grad(dy / count, y, x, axis, keep_dims)
 
 
 def _prod_grad(dy, y, x, axis, keep_dims=False):
     """Each element's gradient is the product of all others, also where elements are 0."""
-    rank = x.ndim
-    order = (*axis, *(i for i in range(rank) if i not in axis))
+    order, back, count = _front(x, axis)
     moved = transpose(x, order)
     shape = shape_of(moved)
-    rows = math.prod(shape[: len(axis)])
-    flat = reshape(moved, (rows, math.prod(shape[len(axis) :])))
+    if shape.__class__ is tuple:
+        sizes = (math.prod(shape[:count]), math.prod(shape[count:]))
+    else:
+        sizes = (reduce_prod(shape[:count]), reduce_prod(shape[count:]))
+    flat = reshape(moved, sizes)
     others = cumprod(flat, 0, exclusive=True) * cumprod(flat, 0, exclusive=True, reverse=True)
-    back = tuple(order.index(i) for i in range(rank))
     return conj(transpose(reshape(others, shape), back)) * stretched(dy, x, axis, keep_dims)
+
+
+def _front(x, axis):
+    """The order of axes in which some come first, the way back, and how many they are."""
+    if x.ndim is not None and axis.__class__ is tuple:
+        order = (*axis, *(i for i in range(x.ndim) if i not in axis))
+        return order, tuple(order.index(i) for i in range(x.ndim)), len(axis)
+    count = rank(x)
+    axes = range_(count)
+    if axis is None:
+        return axes, axes, count
+    given = cast(convert(axis, None, int32), int32)
+    chosen = equal(
+        expand_dims(axes, 1), reshape(where(given < 0, given + count, given), (1, -1))
+    )
+    first = reduce_any(chosen, 1)
+    order = reshape(concat([where(first), where(~first)], 0), (-1,))
+    return order, invert_permutation(order), size(given)
 
 
 def _all(x, axis, keep):

@@ -7,14 +7,14 @@ import math
 import numpy as np
 
 from headrace.base import errors
-from headrace.base.dtypes import ALL, HANDLES, NUMERIC
+from headrace.base.dtypes import ALL, HANDLES, NUMERIC, int32
 from headrace.base.export import export
 from headrace.core.convert import convert, hooks, static
 from headrace.core.dispatch import apply
 from headrace.core.op import Kind, Op, Spec
 from headrace.core.tensor import EagerTensor
 from headrace.ops.samples import Bad, S
-from headrace.ops.shapes import shape_of
+from headrace.ops.shapes import dims_of, shape_of
 
 
 class Reshape(Op):
@@ -480,8 +480,12 @@ class Tile(Op):
         return np.tile(input, multiples)
 
     def grad(dy, y, input, multiples):
-        shape = shape_of(input)
-        split = tuple(n for pair in zip(multiples, shape, strict=True) for n in pair)
+        if multiples.__class__ is not tuple:
+            pairs = hooks.pack([multiples, convert(shape_of(input), None, int32)], 1)
+            split = reshape(pairs, (-1,))
+            return hooks.reduce_sum(reshape(dy, split), hooks.range(0, 2 * input.shape.rank, 2))
+        dims = dims_of(input)
+        split = tuple(n for i, times in enumerate(multiples) for n in (times, dims[i]))
         return hooks.reduce_sum(reshape(dy, split), tuple(range(0, len(split), 2)))
 
     def lower(c, input, multiples):

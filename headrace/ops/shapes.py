@@ -165,6 +165,15 @@ def shape_of(x: Tensor) -> Any:
     return apply(Shape, (x,), {"out_type": int32})
 
 
+def dims_of(x: Tensor) -> Any:
+    """As `shape_of`, but ints and symbolic scalars one by one where the rank is known."""
+    shape = shape_of(x)
+    known = shapes.as_tuple(x.shape)
+    if shape.__class__ is tuple or known is None:
+        return shape
+    return tuple(shape[i] if n is None else n for i, n in enumerate(known))
+
+
 def _stretches(old, new):
     """Whether a tensor of shape `old` can be stretched to `new`."""
     try:

@@ -16,15 +16,16 @@ from headrace.base.dtypes import ALL, int16, int32, int64
 from headrace.base.dtypes import bool as bool_dtype
 from headrace.base.export import export
 from headrace.core.context import modes
-from headrace.core.convert import convert, static
+from headrace.core.convert import convert, hooks, static
 from headrace.core.dispatch import apply
 from headrace.core.op import Kind, Op, Spec
 from headrace.core.tensor import EagerTensor, Tensor, wrap
 from headrace.core.variable import Variable
+from headrace.ops.cast import cast
 from headrace.ops.gather import gather
 from headrace.ops.reshape import reshape
 from headrace.ops.samples import Bad, S
-from headrace.ops.shapes import brackets, shape_of
+from headrace.ops.shapes import brackets, dims_of, shape_of
 
 _MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
 _INDEX = frozenset({int16, int32, int64})
@@ -559,8 +560,13 @@ class Slice(Op):
 
     def grad(dy, y, input, begin, size):
         shape = shape_of(input)
-        end = tuple(b + n for b, n in zip(begin, shape_of(dy), strict=True))
-        attrs = {"shape": shape, "begin": begin, "end": end, "strides": (1,) * len(begin)}
+        if begin.__class__ is tuple:
+            sizes = dims_of(dy)
+            end = tuple(b + sizes[i] for i, b in enumerate(begin))
+            strides = (1,) * len(begin)
+        else:
+            end, strides = begin + cast(shape_of(dy), begin.dtype), hooks.ones_like(begin)
+        attrs = {"shape": shape, "begin": begin, "end": end, "strides": strides}
         return apply(StridedSliceGrad, (dy,), attrs)
 
     def lower(c, input, begin, size):
