@@ -47,6 +47,7 @@ class _Hooks:
     ones: Callable[..., Tensor]
     ones_like: Callable[[Any], Tensor]
     range: Callable[..., Tensor]
+    reduce_prod: Callable[..., Tensor]
 
 
 hooks = _Hooks()

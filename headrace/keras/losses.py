@@ -174,14 +174,14 @@ def weighted(losses: Any, sample_weight: Any, reduction: str) -> Any:
         return losses
     if reduction == Reduction.SUM:
         return tf.reduce_sum(losses)
-    count = losses.shape.num_elements()
-    return tf.math.divide_no_nan(tf.reduce_sum(losses), tf.constant(float(count), losses.dtype))
+    count = tf.cast(tf.size(losses), losses.dtype)
+    return tf.math.divide_no_nan(tf.reduce_sum(losses), count)
 
 
 def fitted(weight: Any, values: Any) -> Any:
     """A weight with axes of size 1 added or removed, so that it broadcasts to `values`."""
     rank, wanted = weight.shape.rank, values.shape.rank
-    if rank == 0:
+    if rank == 0 or rank is None or wanted is None:
         return weight
     if rank == wanted + 1 and weight.shape[-1] == 1:
         return tf.squeeze(weight, [-1])
@@ -194,6 +194,8 @@ def squeezed(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     """Both as tensors, a last axis of size 1 removed from the one that has an axis more."""
     if not (isinstance(y_pred, tf.Tensor) and isinstance(y_true, tf.Tensor)):
         y_pred, y_true = tf.convert_to_tensor(y_pred), tf.convert_to_tensor(y_true)
+    if y_pred.ndim is None or y_true.ndim is None:
+        return y_true, y_pred
     difference = y_pred.ndim - y_true.ndim
     if difference == 1 and y_pred.shape[-1] == 1 and y_true.ndim:
         y_pred = tf.squeeze(y_pred, [-1])

@@ -31,7 +31,7 @@ from headrace.ops import (
 )
 
 hooks.pack = concat_pad.stack
-hooks.concat = concat_pad.concat
+hooks.concat, hooks.reduce_prod = concat_pad.concat, reduce.reduce_prod
 hooks.ones, hooks.ones_like, hooks.range = create.ones, create.ones_like, create.range_
 hooks.cast = cast.cast
 hooks.densify = gather.densify

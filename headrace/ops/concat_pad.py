@@ -442,18 +442,16 @@ def split(value, num_or_size_splits, axis=0, num=None, name="split"):
     sizes = static(num_or_size_splits)
     if sizes.__class__ is int:
         shape = value.shape
-        if shape.rank is None or not -shape.rank <= axis < shape.rank or shape[axis] is None:
-            size = None if shape.rank is None or axis >= shape.rank else shape[axis]
-            if shape.rank is not None:
-                _sizes(tuple(shape), (size,), axis)
-            raise ValueError(f"Cannot split a tensor of shape {shape} along axis {axis}")
-        if sizes <= 0 or shape[axis] % sizes:
+        if shape.rank is not None and not -shape.rank <= axis < shape.rank:
+            _sizes(tuple(shape), (None,), axis)
+        size = dims_of(value)[axis]
+        if sizes <= 0 or (size.__class__ is int and size % sizes):
             raise errors.invalid_argument(
                 f"Number of ways to split should evenly divide the split dimension, but got "
-                f"split_dim {axis} (size = {shape[axis]}) and num_split {sizes}",
+                f"split_dim {axis} (size = {size}) and num_split {sizes}",
                 "Split",
             )
-        sizes = (shape[axis] // sizes,) * sizes
+        sizes = (size // sizes,) * sizes
     return apply(SplitV, (value,), {"size_splits": sizes, "axis": axis}, name=name)
 
 

@@ -11,14 +11,16 @@ from headrace.base.dtypes import ALL, REALS, as_dtype, float32, int32, int64, va
 from headrace.base.dtypes import bool as bool_dtype
 from headrace.base.dtypes import string as string_dtype
 from headrace.base.export import export
-from headrace.base.shapes import TensorShape, as_tuple
+from headrace.base.shapes import TensorShape, as_tuple, broadcast
 from headrace.core.context import state
 from headrace.core.convert import CONVERTERS, convert, hooks, static
 from headrace.core.dispatch import apply
 from headrace.core.op import Kind, Op, Spec
 from headrace.core.tensor import EagerTensor, Tensor, wrap
 from headrace.ops.cast import cast
-from headrace.ops.reshape import reshape
+from headrace.ops.compare import equal, where
+from headrace.ops.elementwise import maximum
+from headrace.ops.reshape import reshape, transpose
 from headrace.ops.samples import Bad, S
 from headrace.ops.shapes import Shape, broadcast_to, shape_of, size
 from headrace.ops.tensor_list.elements import zeros_of_list
@@ -390,8 +392,19 @@ def eye(num_rows, num_columns=None, batch_shape=None, dtype=float32, name=None):
     rows = static(num_rows)
     columns = rows if num_columns is None else static(num_columns)
     batch = () if batch_shape is None else static(batch_shape)
-    matrix = np.eye(rows, columns, dtype=as_dtype(dtype).np)
-    return wrap(np.broadcast_to(matrix, (*batch, rows, columns)).copy())
+    if not (isinstance(rows, Tensor) or isinstance(columns, Tensor) or _computed(batch)):
+        matrix = np.eye(rows, columns, dtype=as_dtype(dtype).np)
+        return wrap(np.broadcast_to(matrix, (*batch, rows, columns)).copy())
+    matrix = one_hot(range_(rows), columns, dtype=as_dtype(dtype))
+    if batch == ():
+        return matrix
+    shape = hooks.concat([convert(batch, None, int32), convert((rows, columns), int32)], 0)
+    return broadcast_to(matrix, shape)
+
+
+def _computed(sizes):
+    """Whether only the graph knows some of the sizes."""
+    return isinstance(sizes, Tensor) or any(isinstance(n, Tensor) for n in sizes)
 
 
 @export("linspace", "lin_space")
@@ -410,16 +423,20 @@ def linspace(start, stop, num, name=None, axis=0):
     array([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
     """
     count = static(num)
-    if count < 1:
+    if count.__class__ is int and count < 1:
         raise errors.invalid_argument(f"Requires num > 0: {count}", "LinSpace")
     start = convert(start)
     stop = convert(stop, start.dtype)
-    first, last = np.broadcast_arrays(start._array, stop._array)
-    steps = np.arange(count, dtype=first.dtype).reshape((-1,) + (1,) * first.ndim)
-    values = first + steps * ((last - first) / max(count - 1, 1))
-    if count > 1:
-        values[-1] = last
-    return wrap(np.ascontiguousarray(np.moveaxis(values.astype(first.dtype), 0, axis)))
+    both = broadcast(as_tuple(start.shape), as_tuple(stop.shape))
+    steps = reshape(range_(count), (-1,) + (1,) * len(both))
+    intervals = maximum(convert(count, int32) - 1, 1)
+    length = (stop - start) / cast(intervals, start.dtype)
+    values = cast(start, length.dtype) + cast(steps, length.dtype) * length
+    ends = equal(steps, intervals)
+    values = where(ends, cast(stop, values.dtype), values)
+    order = [*range(1, len(both) + 1)]
+    order.insert(axis % len(both + (0,)), 0)
+    return transpose(values, order) if axis else values
 
 
 class OneHot(Op):

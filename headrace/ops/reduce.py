@@ -125,15 +125,19 @@ def reduce_with(op, input_tensor, axis, keepdims, name=None):
 
 
 def axes_of(x: Tensor, axis):
-    """`axis` as a tuple: None is all axes, negative ones count from the end."""
+    """`axis` as a tuple, or as a vector that only the graph knows; None is all axes."""
     if axis is None:
-        rank = x.ndim
-        return None if rank is None else _ALL_AXES[rank] if rank < 8 else tuple(range(rank))
+        count = x.ndim
+        if count is None:
+            return range_(rank(x))
+        return _ALL_AXES[count] if count < 8 else tuple(range(count))
     axis = static(axis)
     if axis.__class__ is int:
         axis = (axis,)
-    if axis.__class__ is tuple and (rank := x.ndim) is not None:
-        return tuple(a + rank if -rank <= a < 0 else a for a in axis)
+    if axis.__class__ is not tuple:
+        return reshape(axis, (-1,)) if axis.shape.rank == 0 else axis
+    if (count := x.ndim) is not None:
+        return tuple(a + count if -count <= a < 0 else a for a in axis)
     return axis
 
 
@@ -182,7 +186,7 @@ def lower_reduction(c, combine, input, axis, keep_dims, finish=None):
 
 def stretched(dy, x, axis, keep_dims):
     """A reduction's gradient (or result) with the reduced axes back, of size 1."""
-    if keep_dims or dy.ndim == 0 or axis is None:  # of a tensor of unknown rank all axes
+    if keep_dims or dy.ndim == 0:
         return dy
     dims = dims_of(x)
     if dims.__class__ is tuple and axis.__class__ is tuple:
@@ -308,8 +312,6 @@ def _front(x, axis):
         return order, tuple(order.index(i) for i in range(x.ndim)), len(axis)
     count = rank(x)
     axes = range_(count)
-    if axis is None:
-        return axes, axes, count
     given = cast(convert(axis, None, int32), int32)
     chosen = equal(
         expand_dims(axes, 1), reshape(where(given < 0, given + count, given), (1, -1))

@@ -7,6 +7,7 @@ is left out, for `...`, for new axes and for axes that one index removes.
 from __future__ import annotations
 
 import functools
+import math
 from types import EllipsisType
 
 import numpy as np
@@ -22,6 +23,7 @@ from headrace.core.op import Kind, Op, Spec
 from headrace.core.tensor import EagerTensor, Tensor, wrap
 from headrace.core.variable import Variable
 from headrace.ops.cast import cast
+from headrace.ops.compare import where
 from headrace.ops.gather import gather
 from headrace.ops.reshape import reshape
 from headrace.ops.samples import Bad, S
@@ -620,18 +622,25 @@ def boolean_mask(tensor, mask, axis=None, name="boolean_mask"):
     array([1, 3], dtype=int32)
     """
     tensor, mask = convert(tensor), convert(mask)
-    first = 0 if axis is None else static(axis)
-    if mask.shape.rank == 0:
+    first, rank = 0 if axis is None else static(axis), mask.shape.rank
+    if rank == 0:
         raise ValueError("mask cannot be scalar.")
-    masked = tensor.shape[first : first + mask.shape.rank]
+    if rank is None:
+        raise ValueError(
+            "Number of mask dimensions must be specified, even if some dimensions are None.  "
+            "E.g. shape=[None] is ok, but shape=None is not."
+        )
+    if first < 0 and tensor.shape.rank is not None:
+        first += tensor.shape.rank
+    masked = tensor.shape[first : first + rank]
     if not masked.is_compatible_with(mask.shape):
         raise ValueError(f"Shapes {masked} and {mask.shape} are incompatible")
-    shape = tuple(tensor.shape)
-    first += len(shape) if first < 0 else 0
-    rank = mask.shape.rank
-    flat = reshape(
-        tensor,
-        (*shape[:first], int(np.prod(shape[first : first + rank])), *shape[first + rank :]),
-    )
-    where = np.flatnonzero(mask._array)
-    return gather(flat, wrap(where), axis=first)
+    dims = dims_of(tensor)
+    if dims.__class__ is tuple:
+        count = math.prod(dims[first : first + rank])
+        shape = (*dims[:first], count, *dims[first + rank :])
+    else:
+        count = hooks.reduce_prod(dims[first : first + rank], keepdims=True)
+        shape = hooks.concat([dims[:first], count, dims[first + rank :]], 0)
+    chosen = reshape(where(reshape(mask, (-1,))), (-1,))
+    return gather(reshape(tensor, shape), chosen, axis=first)

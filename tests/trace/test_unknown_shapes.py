@@ -15,6 +15,13 @@ PROGRAMS = {
     "product": lambda x: tf.reduce_prod(x, axis=[0, 1]),
     "contraction": lambda x: tf.tensordot(x, tf.ones([3, 2]), 1),
     "rows": lambda x: tf.gather(x, [0, 2, 0]),
+    "pieces": lambda x: tf.split(x, 3, axis=1)[1] * tf.split(x, 1)[0],
+    "masked": lambda x: tf.boolean_mask(x, x[:, 1] > 0.5),
+    "masked columns": lambda x: tf.boolean_mask(x, x[0] > 0.5, axis=1),
+    "identity": lambda x: tf.matmul(x, tf.eye(tf.shape(x)[1])),
+    "steps": lambda x: tf.linspace(x[0], x[1] * 2.0, tf.shape(x)[1], axis=-1),
+    "a loss": lambda x: tf.keras.losses.MeanSquaredError()(x * x, x),
+    "a weighted loss": lambda x: tf.keras.losses.MeanAbsoluteError()(x * x, x, x[:, 0]),
     "segments": lambda x: tf.math.unsorted_segment_sum(x, [0, 1, 0, 2], 3),
 }
 
