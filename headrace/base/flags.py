@@ -132,6 +132,13 @@ DUMP = Flag(
     "The stages of the compiler whose text is printed.",
     "names of stages with commas between: graph, clusters, loops, llvm, asm",
 )
+POISON = Flag(
+    "HEADRACE_POISON",
+    {"0": False, "1": True}.__getitem__,
+    "0",
+    "Whether compiled code finds NaN in memory that nobody has written yet; for tests.",
+    "0 or 1",
+)
 THREADS = Flag(
     "HEADRACE_THREADS",
     _threads,

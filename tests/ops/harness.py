@@ -405,7 +405,7 @@ def check_loops(case: Case) -> None:
             limit = 2 * ulps_of(case.op, case.dtype)
             close(case, found, wanted, limit, None if scales is None else scales[i])
     again = executable(compile_op(case.op, case.specs(), case.attrs))
-    assert again._code is program._code, f"{case}: compiled a second time"
+    assert again.program.code is program.program.code, f"{case}: compiled a second time"
 
 
 def lowered(op: type[Op]) -> bool:

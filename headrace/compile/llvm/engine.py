@@ -7,9 +7,11 @@ dropped when there is too much; an object file holds no address, so that it may 
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 from headrace.base.lazy import lazy_module
@@ -95,10 +97,23 @@ class Engine:
         found: bytes = self._machine.emit_object(module)
         return found
 
-    def _load(self, image: bytes) -> Code:
+    def library(self, text: str, names: Sequence[str]) -> dict[str, int]:
+        """The addresses of what LLVM text defines; its code is never freed."""
+        with self._lock:
+            tracker = self._link(self._compile(text), names)
+            for needed in (tracker, self._linker):
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(needed))
+            return {name: tracker[name] for name in names}
+
+    def _link(self, image: bytes, names: Sequence[str]) -> Any:
         self._count += 1
         builder = llvm.JITLibraryBuilder().add_object_img(image).add_current_process()
-        tracker = builder.export_symbol(ENTRY).link(self._linker, f"headrace{self._count}")
+        for name in names:
+            builder.export_symbol(name)
+        return builder.link(self._linker, f"headrace{self._count}")
+
+    def _load(self, image: bytes) -> Code:
+        tracker = self._link(image, (ENTRY,))
         return Code(tracker[ENTRY], tracker)
 
 

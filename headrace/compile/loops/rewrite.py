@@ -61,7 +61,7 @@ class Rewriter:
                 return bitcast(inner, dtype) if bitwise else cast(inner, dtype)
             case Choose(_, condition, then, other, lazy):
                 sides = self(condition), self(then), self(other)
-                if sides == (condition, then, other):
+                if sides[0] is condition and sides[1] is then and sides[2] is other:
                     return x
                 return select(*sides, lazy)
         return x
