@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from headrace.base import dtypes
 from headrace.base.dtypes import DType
 from headrace.compile.llvm import mathlib
+from headrace.compile.llvm.recipes import recipe
 from headrace.compile.llvm.text import (
     Vector,
     element,
@@ -28,6 +29,9 @@ from headrace.compile.loops.operations import bits, letter
 
 if TYPE_CHECKING:
     from headrace.compile.llvm.values import Emitter
+
+OFTEN = 64
+"""From so many turns of a loop on, functions are written into it."""
 
 _PREDICATES = {  # signed, unsigned, float
     "eq": ("eq", "eq", "oeq"),
@@ -82,6 +86,11 @@ def _float(e: Emitter, name: str, types: str, args: list[str], wide: bool) -> st
         symbol = f"@{mathlib.INTRINSICS[name]}.{suffix(types)}"
         declared = symbol, f"declare {types} {symbol}({', '.join([types] * len(args))})"
         return e.call(declared, types, ", ".join(f"{types} {a}" for a in args), wide)
+    found = recipe(name, types, e.trips >= OFTEN)
+    if found is not None:
+        e.declarations |= found.declarations
+        given = ", ".join(f"{types} {a}" for a in args)
+        return e.call((found.symbol, found.definition), types, given, wide)
     if wide:
         return _by_lane(e, types, args, lambda one: _float(e, name, element(types), one, False))
     if types == "float" and name in mathlib.IN_DOUBLE:

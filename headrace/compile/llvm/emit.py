@@ -210,7 +210,9 @@ def _counted(
     e.levels[id(index)] = len(e.frames) - 1
     e.defined[name] = len(e.frames) - 1
     e.indices[id(index)] = name
+    e.trips *= until // step
     write()
+    e.trips //= until // step
     e.effect(f"{after} = add nuw nsw i64 {name}, {step}")
     more = e.line(f"icmp slt i64 {after}, {until}")
     e.branch(more, head, done)

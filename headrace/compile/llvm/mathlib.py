@@ -1,9 +1,10 @@
 """What loops need and LLVM has no instruction for: functions, as LLVM text.
 
-Three kinds: intrinsics that become instructions (sqrt, floor), functions of the C math library,
-found by name in the process, and helpers written out here because compiled code can't link to
-LLVM's own (16-bit floats) or there are none (integer powers). A helper is defined in each
-module that uses it, so that an object file depends on nothing but the C library.
+Three kinds: intrinsics that become instructions (sqrt, floor), functions of the C math library
+that have no recipe (see `recipes`), found by name in the process, and helpers written out here
+because compiled code can't link to LLVM's own (16-bit floats) or there are none (integer
+powers). A helper is defined in each module that uses it, so that an object file depends on
+nothing but the C library.
 """
 
 from __future__ import annotations
@@ -19,10 +20,7 @@ INTRINSICS = {
 }
 
 # Functions of the C library, whose names are ours: `exp`, and `expf` for float32.
-LIBRARY = frozenset(
-    "exp expm1 log log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh erf "
-    "erfc lgamma pow hypot fmod nextafter".split()
-)
+LIBRARY = frozenset("erf erfc lgamma pow hypot fmod nextafter".split())
 
 # float32 functions whose C library version is far from correctly rounded: float64 inside.
 IN_DOUBLE = frozenset({"lgamma"})

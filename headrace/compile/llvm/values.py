@@ -61,7 +61,10 @@ class Register(NamedTuple):
 
 
 class Emitter:
-    """Lines of one LLVM function, and what it declares."""
+    """Lines of one LLVM function, and what it declares.
+
+    `trips` says how often what is written now will run in one call.
+    """
 
     def __init__(self, buffers: dict[int, str], constant_buffers: set[int]) -> None:
         self.buffers = buffers
@@ -72,6 +75,7 @@ class Emitter:
         self.levels: dict[int, int] = {}
         self.indices: dict[int, str] = {}
         self.registers: dict[int, Register] = {}
+        self.trips = 1
         self.lanes = 1
         self.vector: Index | None = None
         self.tail: Vector | None = None

@@ -294,6 +294,15 @@ def _lgamma(x: Value) -> float:
         return math.inf
 
 
+def _sigmoid(x: Value) -> Value:
+    small = np.exp(-np.abs(x))
+    return (small if x < 0 else 1) / (1 + small)
+
+
+def _softplus(x: Value) -> Value:
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
 # In float64, then rounded.
 _FUNCTION: dict[str, Callable[..., Any]] = {
     "exp": np.exp,
@@ -318,4 +327,6 @@ _FUNCTION: dict[str, Callable[..., Any]] = {
     "erf": math.erf,
     "erfc": math.erfc,
     "lgamma": _lgamma,
+    "sigmoid": _sigmoid,
+    "softplus": _softplus,
 }

@@ -44,7 +44,7 @@ def _table() -> dict[str, Operation]:
 
 FLOAT_FUNCTIONS = (
     "abs floor ceil rint trunc sqrt exp expm1 log log1p sin cos tan asin acos atan "
-    "sinh cosh tanh asinh acosh atanh erf erfc lgamma"
+    "sinh cosh tanh asinh acosh atanh erf erfc lgamma sigmoid softplus"
 ).split()
 
 TABLE: dict[str, Operation] = _table()

@@ -164,15 +164,6 @@ def _binary(name: str, x: Any, y: Any) -> Expr:
 # Functions that are formulas of others.
 
 
-def _sigmoid(x: Expr) -> Expr:
-    small = apply("exp", -abs(x))
-    return select(x >= 0, 1 / (1 + small), small / (1 + small))
-
-
-def _softplus(x: Expr) -> Expr:
-    return _binary("max", x, 0) + apply("log1p", apply("exp", -abs(x)))
-
-
 def _sign(x: Expr) -> Expr:
     x = widen(x)
     zero, one = const(0, x.dtype), const(1, x.dtype)
@@ -220,8 +211,6 @@ def _digamma(x: Expr) -> Expr:
 _FORMULAS: dict[str, Callable[..., Expr]] = {
     "rsqrt": lambda x: 1 / apply("sqrt", x),
     "reciprocal": lambda x: 1 / x,
-    "sigmoid": _sigmoid,
-    "softplus": _softplus,
     "digamma": _digamma,
     "sign": _sign,
     "abs": abs,
