@@ -1,46 +1,183 @@
-"""The benchmark's driver: workers answer, medians and ratios are printed, no path is kept."""
+"""The benchmarks: programs compute the same, workers answer, tables and history are right."""
 
 import json
+import time
+from functools import partial
 
-from benchmarks import run
-from benchmarks.cases import ADD, CASES, IMPORT, TAPE
+import numpy as np
+import pytest
+
+from benchmarks import data, libraries, measure, report, run, worker
+from benchmarks.cases import CALL, CASES, FIRST, IMPORT, MEMORY, TRAINING, Ask, Case, chosen
+from benchmarks.implementations import numpy as in_numpy
+from benchmarks.implementations import tensorflow as in_headrace
+from benchmarks.measure import Findings
+
+ADD = chosen(["t + u"])[0]
+SMALL = {
+    "huber": partial(data.huber, 100),
+    "layer norm": partial(data.layer_norm, 20, 10),
+    "gelu": partial(data.gelu, 100),
+    "matmul": partial(data.square, 16),
+    "chain": partial(data.vector, 100),
+    "reduction": partial(data.vector, 100),
+    "gather": partial(data.picked, 100),
+    "scatter-add": partial(data.picked, 100),
+    "cube": data.cube,
+    "graph": partial(data.graph, 30),
+}
+BOTH = sorted(set(SMALL) & set(in_numpy.PROGRAMS))
 
 
-def test_numpy_is_measured():
-    figures = run.measure(["numpy"], rounds=1, seconds=0.001)
-    assert set(figures) < {IMPORT, *CASES} and TAPE not in figures
-    assert all(0 < times["numpy"] < 5 for times in figures.values())
+def summaries(result):
+    return [worker.summary(np.asarray(array)) for array in worker.flat(result)]
 
 
-def test_headrace_has_all_cases():
-    worker = run.Worker("headrace")
-    try:
-        assert worker.cases == set(CASES)
-        for case in CASES:
-            assert 0 < worker.measure(case, 0.001) < 1
-    finally:
-        worker.close()
+@pytest.mark.parametrize("name", BOTH)
+def test_headrace_computes_what_numpy_does(name):
+    inputs = SMALL[name]()
+    wanted = in_numpy.programs("numpy")[name](inputs)
+    program = in_headrace.programs("headrace")[name](inputs)
+    for _ in range(3):
+        one, other = summaries(wanted()), summaries(program())
+        assert one and measure.alike([one], [other], 1e-4)
 
 
-def test_the_table_has_ratios():
-    figures = {ADD: {"headrace": 2e-6, "torch": 5e-6}, IMPORT: {"headrace": 0.1}}
-    assert run.table(figures, ["headrace", "torch"]).splitlines() == [
-        f"{'':<34}{'headrace':>22}{'torch':>22}",
-        f"{'t + u':<34}{'2 µs':>22}{'5 µs (× 2.5)':>22}",
-        f"{'import':<34}{'100 ms':>22}{'-':>22}",
-        "× n: takes n times Headrace's time. Medians; smaller is better.",
+def test_each_case_is_some_program_of_headrace():
+    programs = in_headrace.programs("headrace")
+    for case in CASES:
+        assert case.kind == IMPORT or case.program in programs
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+def test_each_call_of_eager_headrace_is_measured():
+    cases = [case for case in chosen(["t*"]) if case.inputs is data.small]
+    findings = measure.measure(cases, ["headrace", "numpy"], rounds=1, seconds=0.001)
+    assert not findings.failures and not findings.differences and len(cases) == 7
+    assert all(0 < figures["headrace"] < 1 for figures in findings.figures.values())
+
+
+def test_imports_are_measured():
+    findings = measure.measure(chosen(["import"]), ["headrace", "numpy"], rounds=1, seconds=0)
+    assert [len(figures) for figures in findings.figures.values()] == [2, 1]
+    assert all(0 < figures["headrace"] < 5 for figures in findings.figures.values())
+
+
+def test_first_calls_and_memory_are_measured_alone():
+    first = Case("first call, 500 nodes", "graph", kind=FIRST)
+    found = measure.measure([first], ["headrace"], rounds=1, seconds=0)
+    assert 0 < found.figures[first.name]["headrace"] < 60
+    own = worker.Worker("headrace")
+    own.programs = {"hungry": lambda inputs: lambda: np.ones(10_000_000).sum()}
+    peak = own.peak(Case("a case", "hungry", dict, kind=MEMORY))
+    assert 75e6 < peak < 120e6
+
+
+def test_a_program_that_cannot_be_made_is_shown():
+    own = worker.Worker("headrace")
+    case = Case("a case", "broken", dict)
+    own.cases, own.programs = {"a case": case}, {"broken": lambda inputs: inputs["x"]}
+    answer = own.answer({"do": "prepare", "case": "a case"})
+    assert answer == {"failed": "KeyError: 'x'"}
+    findings = Findings(failures={(ADD.name, "torch"): "AttributeError: nothing"})
+    findings.add(ADD, "headrace", [2e-6])
+    lines = report.table(findings, ["headrace", "torch"]).splitlines()
+    assert lines[1].split() == ["t", "+", "u", "2", "µs", "n/a"]
+    assert lines[-1] == "n/a: t + u: torch: AttributeError: nothing"
+
+
+def test_differences_are_found():
+    def result(*values, shape=(2,)):
+        return [[{"shape": list(shape), "sum": sum(values), "sample": list(values)}]]
+
+    case = Case("a case", tolerance=1e-3)
+    results = {
+        "numpy": result(1.0, 2.0),
+        "jax": result(1.0005, 2.0),
+        "torch": result(1.01, 2.0),
+        "xla": result(1.0, 2.0, shape=(2, 1)),
+        "tensorflow": result(1.0, float("nan")),
+    }
+    assert measure.differences(case, results) == [
+        f"a case: {name} and numpy differ" for name in ("torch", "xla", "tensorflow")
     ]
 
 
+def test_a_summary_has_the_sum_and_a_sample():
+    array = np.arange(10_000, dtype=np.float32).reshape(100, 100)
+    found = worker.summary(array)
+    assert found["shape"] == [100, 100] and found["sum"] == array.sum(dtype=np.float64)
+    assert found["sample"] == list(range(0, 10_000, 5))
+
+
+def test_a_call_is_timed():
+    taken = worker.clock(lambda: time.sleep(0.01), 3)
+    assert 0.03 <= taken < 1
+    assert 1 <= worker.calls_in(lambda: time.sleep(0.01), 0.03) <= 3
+
+
+def test_the_table_has_ratios_and_asks():
+    findings = Findings(middle=min)
+    product, cube = chosen(["matmul 1024", "cube"])[::-1]
+    for case, library, figure in [
+        (ADD, "headrace", 2e-6),
+        (ADD, "torch", 5e-6),
+        (product, "headrace", 0.012),
+        (product, "torch", 0.01),
+        (cube, "headrace", 3e-6),
+        (cube, "torch", 2e-6),
+        (cube, "jax", 8e-6),
+    ]:
+        findings.add(case, library, [figure, 1.0])
+    rows = {
+        line[:34].strip(): line[34:]
+        for line in report.table(findings, ["headrace", "torch"]).splitlines()
+    }
+    assert rows["t + u"] == f"{'2 µs':>18}{'5 µs ×2.5':>18}"
+    assert rows["matmul 1024"].split() == (
+        "12 ms 179G 10 ms 215G ×0.833 1.20 of torch (≤ 1.00) MISSED".split()
+    )
+    assert rows["cube, warm"].endswith("0.38 of jax (≤ 0.50) holds")
+
+
+def test_asks_of_limits_and_of_other_cases():
+    small, large = chosen(["first call, 500", "first call, 8000"])
+    figures = {small.name: {"headrace": 0.5}, large.name: {"headrace": 9.0}}
+    assert report.standing(large, figures) == f"18.0 of {small.name} (≤ 24.0) holds"
+    either = Case("a case", ask=Ask(1.2, limit=5e-6))
+    found = {"a case": {"headrace": 4e-6, "torch": 1e-6}}
+    assert report.standing(either, found) == "4.00 of torch (≤ 1.20) (≤ 5 µs) holds"
+
+
+def test_cases_are_chosen_by_patterns():
+    assert [case.name for case in chosen(["HUBER", "matmul ?5*"])] == [
+        "huber 1e7",
+        "matmul 256",
+    ]
+    assert chosen([]) == CASES
+    assert {case.kind for case in chosen(["memory"])} == {MEMORY}
+
+
+def test_a_small_run_prints_and_is_not_recorded(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(report, "HISTORY", tmp_path / "history.jsonl")
+    arguments = ["--case", "t + u", "--only", "numpy", "--rounds", "1", "--seconds", "0.001"]
+    assert run.main(arguments) == 0
+    assert "t + u" in capsys.readouterr().out
+    assert not report.HISTORY.exists()
+    assert run.main([*arguments, "--record"]) == 0
+    (line,) = report.lines_of_history(report.HISTORY)
+    assert line["microseconds"]["t + u"]["numpy"] > 0 and line["bytes"] == {}
+
+
 def test_a_peer_that_is_not_there_is_left_out(monkeypatch, tmp_path):
-    monkeypatch.setattr(run, "PEERS", tmp_path / "python")
-    assert [name for name in run.LIBRARIES if run.at_hand(name)] == ["headrace", "numpy"]
+    monkeypatch.setattr(libraries, "PEERS", tmp_path / "python")
+    found = [name for name, library in libraries.LIBRARIES.items() if library.at_hand()]
+    assert found == ["headrace", "numpy"]
 
 
 def test_the_history_names_no_paths():
-    if run.HISTORY.exists():
-        for line in run.HISTORY.read_text(encoding="utf-8").splitlines():
-            assert {"date", "commit", "cpu", "cores", "versions", "microseconds"} <= set(
-                json.loads(line)
-            )
-            assert "/home" not in line and str(run.ROOT) not in line
+    for line in report.lines_of_history():
+        assert {"date", "commit", "cpu", "cores", "versions", "microseconds"} <= set(line)
+        text = json.dumps(line)
+        assert "/home" not in text and str(libraries.ROOT) not in text
+    assert all(case.kind == CALL for case in TRAINING)

@@ -1,43 +1,45 @@
-"""The programs in TensorFlow's API, for TensorFlow itself and for Headrace."""
+"""Small calls without a graph, as users write them at the prompt."""
 
 from __future__ import annotations
 
-import importlib
 import io
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import cases as c
+from benchmarks import data
 
 Program = Callable[[], Any]
 
 
-def cases(module: str = "tensorflow") -> dict[str, Program]:
-    """The programs on the library that `module` names."""
-    tf = importlib.import_module(module)
-    t, u = tf.constant(c.T), tf.constant(c.U)
-    v = tf.Variable(c.T)
+def on_matrices(operation: Callable[[Any, Any, Any], Any]) -> Callable[..., Program]:
+    """A maker whose program is operation(tf, t, u)."""
+
+    def make(tf: Any, inputs: data.Inputs) -> Program:
+        t, u = tf.constant(inputs["t"]), tf.constant(inputs["u"])
+        return lambda: operation(tf, t, u)
+
+    return make
+
+
+def assign_add(tf: Any, inputs: data.Inputs) -> Program:
+    """An update in place."""
+    v, u = tf.Variable(inputs["t"]), tf.constant(inputs["u"])
+    return lambda: v.assign_add(u)
+
+
+def tape(tf: Any, inputs: data.Inputs) -> Program:
+    """A gradient tape."""
     w1, w2 = tf.Variable(5.0), tf.Variable(3.0)
 
-    def tape() -> Any:
+    def program() -> Any:
         with tf.GradientTape() as tape:
             z = 3 * w1**2 + 2 * w1 * w2
         return tape.gradient(z, [w1, w2])
 
-    return {
-        c.ADD: lambda: t + u,
-        c.ADD_NUMBER: lambda: t + 10,
-        c.SQUARE: lambda: tf.square(t),
-        c.MATMUL: lambda: t @ tf.transpose(t),
-        c.MEAN: lambda: tf.reduce_mean(t),
-        c.SLICE: lambda: t[:, 1:],
-        c.ASSIGN_ADD: lambda: v.assign_add(u),
-        c.TAPE: tape,
-        c.LOOP_STEP: loop_step(tf),
-    }
+    return program
 
 
-def loop_step(tf: Any) -> Program:
+def loop_step(tf: Any, inputs: data.Inputs) -> Program:
     """One round of the inner loop of `examples/custom_training_loop.py`."""
     keras = tf.keras
     l2 = keras.regularizers.l2(0.05)
@@ -49,7 +51,7 @@ def loop_step(tf: Any) -> Program:
             keras.layers.Dense(1, kernel_regularizer=l2),
         ]
     )
-    x, y = c.training_set()
+    x, y = data.training_set()
     optimizer = keras.optimizers.Nadam(learning_rate=0.01)
     loss_fn = keras.losses.mean_squared_error
     mean_loss = keras.metrics.Mean()
@@ -62,7 +64,7 @@ def loop_step(tf: Any) -> Program:
         print(f"\r{iteration}/{total} - {figures}", end="", file=sink)
 
     def step() -> None:
-        x_batch, y_batch = c.random_batch(x, y)
+        x_batch, y_batch = data.random_batch(x, y)
         with tf.GradientTape() as tape:
             y_pred = model(x_batch, training=True)
             main_loss = tf.reduce_mean(loss_fn(y_batch, y_pred))
@@ -72,6 +74,19 @@ def loop_step(tf: Any) -> Program:
         mean_loss(loss)
         for metric in metrics:
             metric(y_batch, y_pred)
-        status_bar(c.BATCH, len(y))
+        status_bar(data.BATCH, len(y))
 
     return step
+
+
+PROGRAMS = {
+    "add": on_matrices(lambda tf, t, u: t + u),
+    "add number": on_matrices(lambda tf, t, u: t + 10),
+    "square": on_matrices(lambda tf, t, u: tf.square(t)),
+    "matmul small": on_matrices(lambda tf, t, u: t @ tf.transpose(t)),
+    "mean": on_matrices(lambda tf, t, u: tf.reduce_mean(t)),
+    "slice": on_matrices(lambda tf, t, u: t[:, 1:]),
+    "assign_add": assign_add,
+    "tape": tape,
+    "loop step": loop_step,
+}
