@@ -56,7 +56,7 @@ def walk(
             if parts is None:
                 continue
             dy = parts[0] if len(parts) == 1 else total(parts)
-            if dy.__class__ is IndexedSlices:
+            if dy.__class__ is IndexedSlices and not op.sparse:
                 dy = convert(dy)
         else:
             y = outputs

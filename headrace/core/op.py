@@ -16,7 +16,8 @@ Conventions
 - `grad` is one rule per input, `(lambda dy, y, a, b: ..., lambda dy, y, a, b: ...)`, so that
   a walk computes only the gradients that it needs; or one function that returns them all.
 - The rule of an op with several results gets a list of gradients, zeros where none arrived, or
-  None there with `partial`.
+  None there with `partial`. A sparse gradient (`tf.IndexedSlices`) comes as a dense tensor, or
+  as it is with `sparse`.
 - `keep` names the operands that `grad` reads, and `output` if it reads that; of all others a
   tape may let go of the values (shape and dtype stay). Without it everything is kept.
 - A plain value among the inputs takes the dtype of the first tensor there, and is refused if it
@@ -84,6 +85,7 @@ class Op:
     samples: tuple[Any, ...] = ()
     no_grad: str | None = None
     partial: bool = False
+    sparse: bool = False
     no_lower: str | None = None
     kernels: Mapping[DType, Callable[..., Any]] = {}
 

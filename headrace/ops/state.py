@@ -43,6 +43,7 @@ class ReadVariableOp(Op):
         return resource._array
 
     grad = (lambda dy, y, resource, dtype: dy,)
+    sparse = True
 
 
 def _updating(name, update, doc):

@@ -1,21 +1,26 @@
-"""Updates of weights by optimizers, for all weights of a step at once.
+"""Updates of weights by optimizers: one rule, for arrays and for tensors.
 
-What an optimizer does to each element needs a dozen passes over arrays, often tiny ones. Here
-the weights' arrays are joined, updated with a few NumPy calls in place, and parted again; large
-arrays are updated one by one. Keras reaches these under `tf.__internal__`.
+What an optimizer does to each element needs a dozen passes over arrays, often tiny ones.
+Eagerly the weights' arrays are joined, updated with a few NumPy calls in place, and parted
+again; large arrays are updated one by one. In a graph the same rule gives nodes for each
+weight, which the compiler makes one loop of. Keras reaches this under `tf.__internal__`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import attrgetter
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from headrace.base.export import export
+from headrace.core.context import state
 from headrace.core.convert import convert
+from headrace.core.tensor import EagerTensor
 from headrace.core.variable import Variable
+from headrace.ops import elementwise, transcendental
 
 _SMALL = 1 << 13
 """Weights with so many elements in all are joined."""
@@ -24,61 +29,121 @@ _serial = attrgetter("_serial")
 """Locks are taken in the order in which the variables were made, the same in all threads, so
 that no two of them wait for each other."""
 
-Rule = Callable[..., None]
+Rule = Callable[..., Sequence[Any]]
+
+_of_tensors = SimpleNamespace(
+    sqrt=transcendental.sqrt,
+    square=elementwise.square,
+    abs=elementwise.abs_real,
+    maximum=elementwise.maximum,
+)
+"""The functions that rules may use, under NumPy's names."""
 
 
+@export("__internal__.training.update_all")
 def update_all(
     rule: Rule,
     weights: Sequence[Variable],
     slots: Sequence[Sequence[Variable]],
     gradients: Sequence[Any],
 ) -> None:
-    """Apply `rule(weight, *slots, gradient)`, which works in place, to all weights.
+    """Apply `rule(of, gradient, *slots)` to all weights.
+
+    The rule gives what the weight loses, then the new values of the slots. It is written with
+    augmented operators (`m += part`): on arrays they work in place, on tensors they give new
+    ones. It must not change the gradient.
 
     Args:
-        rule: function of arrays; it changes all but the gradient.
+        rule: function of `of` (where sqrt, square, abs and maximum are found), of the gradient
+            and the slots: arrays, or tensors while a graph is built.
         weights: the variables; one that comes twice takes both gradients, in their order.
         slots: for each kind of slot a list with one variable a weight.
         gradients: one tensor a weight, of its dtype and shape.
     Raises:
         ValueError: a gradient of another dtype or shape; nothing is changed.
     """
-    arrays = []
-    for weight, gradient in zip(weights, gradients, strict=True):
-        array = convert(gradient, weight.dtype)._array  # type: ignore[attr-defined]
-        if array.shape != weight._array.shape:
-            raise ValueError(
-                f"The gradient of {weight.name} has shape {array.shape}, the variable "
-                f"{weight.shape}."
-            )
+    tensors: list[Any] = [
+        gradient if gradient.__class__ is EagerTensor else convert(gradient, weight.dtype)
+        for weight, gradient in zip(weights, gradients, strict=True)
+    ]
+    if state.graph is None:
+        _eagerly(rule, (weights, *slots), tensors)
+        return
+    for weight, *kept, tensor in zip(weights, *slots, tensors, strict=True):
+        if not weight.shape.is_compatible_with(tensor.shape):
+            raise _unfitting(weight, tensor)
+        _add_nodes(rule, weight, kept, tensor)
+
+
+def _eagerly(rule: Rule, columns: Sequence[Sequence[Variable]], tensors: Sequence[Any]) -> None:
+    weights, arrays = columns[0], []
+    for weight, tensor in zip(weights, tensors, strict=True):
+        array, buffer = tensor._array, weight._array
+        if array.dtype is not buffer.dtype:
+            convert(tensor, weight.dtype)
+        if array.shape != buffer.shape:
+            raise _unfitting(weight, tensor)
         arrays.append(array)
-    columns = (weights, *slots)
-    dtype = weights[0]._array.dtype
+    dtype = arrays[0].dtype
     small = sum(array.size for array in arrays) <= _SMALL
     once = len(set(map(id, weights))) == len(weights) > 1
     if once and small and all(array.dtype is dtype for array in arrays):
         _joined(rule, columns, arrays)
         return
     for *variables, array in zip(*columns, arrays, strict=True):
-        held = sorted(variables, key=_serial)
-        for variable in held:
+        with _Held(variables):
+            _in_place(rule, [variable._writable() for variable in variables], array)
+
+
+def _unfitting(weight: Variable, gradient: Any) -> ValueError:
+    return ValueError(
+        f"The gradient of {weight.name} has shape {gradient.shape}, the variable "
+        f"{weight.shape}."
+    )
+
+
+def _add_nodes(rule: Rule, weight: Variable, slots: Sequence[Variable], gradient: Any) -> None:
+    values = [slot.value() for slot in slots]
+    step, *results = rule(_of_tensors, gradient, *values)
+    for slot, old, new in zip(slots, values, results, strict=True):
+        if new is not old:
+            slot.assign(new, read_value=False)
+    weight.assign_sub(step, read_value=False)
+
+
+def _in_place(rule: Rule, arrays: Sequence[np.ndarray], gradient: np.ndarray) -> None:
+    """Change the arrays of a weight and its slots."""
+    weight, *slots = arrays
+    step, *results = rule(np, gradient, *slots)
+    for slot, new in zip(slots, results, strict=True):
+        if new is not slot:
+            slot[...] = new
+    weight -= step
+
+
+class _Held:
+    """Context manager that holds the locks of variables."""
+
+    __slots__ = ("_variables",)
+
+    def __init__(self, variables: Sequence[Variable]) -> None:
+        self._variables = sorted(variables, key=_serial)
+
+    def __enter__(self) -> None:
+        for variable in self._variables:
             variable._lock.acquire()
-        try:
-            rule(*(variable._writable() for variable in variables), array)
-        finally:
-            for variable in held:
-                variable._lock.release()
+
+    def __exit__(self, *exc: object) -> None:
+        for variable in self._variables:
+            variable._lock.release()
 
 
 def _joined(
     rule: Rule, columns: Sequence[Sequence[Variable]], arrays: Sequence[np.ndarray]
 ) -> None:
-    held = sorted([variable for column in columns for variable in column], key=_serial)
-    for variable in held:
-        variable._lock.acquire()
-    try:
+    with _Held([variable for column in columns for variable in column]):
         flat = [np.concatenate([v._array.reshape(-1) for v in column]) for column in columns]
-        rule(*flat, np.concatenate([array.reshape(-1) for array in arrays]))
+        _in_place(rule, flat, np.concatenate([array.reshape(-1) for array in arrays]))
         begin = 0
         for place, array in enumerate(arrays):
             end = begin + array.size
@@ -86,51 +151,3 @@ def _joined(
                 part = values[begin:end].reshape(array.shape)
                 column[place]._writable()[...] = part
             begin = end
-    finally:
-        for variable in held:
-            variable._lock.release()
-
-
-@export("__internal__.training.apply_adam")
-def apply_adam(
-    weights: Sequence[Variable],
-    momentums: Sequence[Variable],
-    velocities: Sequence[Variable],
-    gradients: Sequence[Any],
-    *,
-    beta_1: float,
-    beta_2: float,
-    epsilon: float,
-    of_momentum: float,
-    of_gradient: float = 0.0,
-    of_velocity: float = 1.0,
-) -> None:
-    """One step of Adam or one of its relatives for all weights.
-
-    m moves towards the gradient g and v towards its square; then a weight loses
-    `(of_momentum m + of_gradient g) / (sqrt(of_velocity v) + epsilon)`.
-
-    Args:
-        weights, momentums, velocities: variables, one of each a weight.
-        gradients: tensors or `tf.IndexedSlices`.
-        beta_1, beta_2: how slowly m and v move.
-        epsilon: added to the root.
-        of_momentum, of_gradient, of_velocity: the step's coefficients.
-    Source: Kingma and Ba 2015; Dozat 2016.
-    """
-
-    def rule(weight: np.ndarray, m: np.ndarray, v: np.ndarray, gradient: np.ndarray) -> None:
-        part = gradient - m
-        part *= 1.0 - beta_1
-        m += part
-        part = gradient * gradient
-        part -= v
-        part *= 1.0 - beta_2
-        v += part
-        step = m * of_momentum
-        if of_gradient:
-            step += gradient * of_gradient
-        step /= np.sqrt(v * of_velocity if of_velocity != 1.0 else v) + epsilon
-        weight -= step
-
-    update_all(rule, weights, (momentums, velocities), gradients)

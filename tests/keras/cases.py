@@ -18,10 +18,17 @@ OPTIMIZERS = {
         {"clipvalue": 0.5},
         {"global_clipnorm": 1.0},
         {"weight_decay": 0.01},
+        {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 2},
     ],
-    "Adam": [{}, {"amsgrad": True}, {"beta_1": 0.8, "epsilon": 1e-3}, {"weight_decay": 0.01}],
-    "Nadam": [{}, {"beta_2": 0.99}],
-    "Adamax": [{}],
+    "Adam": [
+        {},
+        {"amsgrad": True},
+        {"beta_1": 0.8, "epsilon": 1e-3},
+        {"weight_decay": 0.01},
+        {"clipnorm": 1.0, "use_ema": True, "ema_overwrite_frequency": 3},
+    ],
+    "Nadam": [{}, {"beta_2": 0.99}, {"clipvalue": 0.5, "weight_decay": 0.01}],
+    "Adamax": [{}, {"global_clipnorm": 1.0}],
     "RMSprop": [{}, {"momentum": 0.5}, {"momentum": 0.5, "centered": True}],
     "Adagrad": [{}, {"initial_accumulator_value": 0.5}],
 }
@@ -68,17 +75,99 @@ SCHEDULES = {
 }
 
 
-def optimizer(name, options):
+def optimizer(name, options, wrap):
+    """Five steps; `wrap` may make a `tf.function` of the step."""
+
     def case(tf, keras):
         made = getattr(keras.optimizers, name)(learning_rate=0.1, **options)
         weight, path = tf.Variable(WEIGHTS), []
-        for step in range(5):
-            gradient = tf.constant(GRADIENT * (1.5 - step))
+
+        def step(gradient):
             made.apply_gradients([(gradient, weight)])
+
+        run = wrap(tf, step)
+        for count in range(5):
+            run(tf.constant(GRADIENT * (1.5 - count)))
             path.append(weight.numpy())
         return np.stack(path)
 
     return case
+
+
+def scheduled(name, options, wrap):
+    """Steps of gradient 1 with a schedule as the rate: the weight shows each rate."""
+
+    def case(tf, keras):
+        rate = getattr(keras.optimizers.schedules, name)(**options)
+        made, weight, path = keras.optimizers.SGD(rate), tf.Variable(0.0), []
+        run = wrap(tf, lambda: made.apply_gradients([(tf.constant(1.0), weight)]))
+        for _ in range(15):
+            run()
+            path.append([float(weight), float(made.learning_rate)])
+        return np.array(path)
+
+    return case
+
+
+def constrained(wrap):
+    """Constraints come after the moving averages."""
+
+    def case(tf, keras):
+        made = keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=0.5)
+        weight = tf.Variable([1.0, 2.0], constraint=keras.constraints.NonNeg())
+        run = wrap(tf, lambda g: made.apply_gradients([(g, weight)]))
+        for _ in range(3):
+            run(tf.constant([0.7, 0.3]))
+        return np.stack([weight.numpy(), made.variables[1].numpy()])
+
+    return case
+
+
+def embedding(name, options, wrap):
+    """Gradients of some rows of a table, one of them twice."""
+
+    def case(tf, keras):
+        made = getattr(keras.optimizers, name)(learning_rate=0.1, **options)
+        table = tf.Variable(np.arange(8.0, dtype=np.float32).reshape(4, 2))
+
+        def step(rows):
+            with tf.GradientTape() as tape:
+                value = tf.reduce_sum(tf.square(tf.gather(table, rows)))
+            made.apply_gradients([(tape.gradient(value, table), table)])
+
+        run = wrap(tf, step)
+        for rows in ([1, 3, 1], [0, 3, 3], [2, 2, 2]):
+            run(tf.constant(rows))
+        return table.numpy()
+
+    return case
+
+
+WRAPS = {"eager": lambda tf, step: step, "function": lambda tf, step: tf.function(step)}
+EMBEDDINGS = {
+    "SGD": [{}, {"momentum": 0.9}, {"clipnorm": 1.0}],
+    "Adam": [{}],
+    "RMSprop": [{}],
+    "Adagrad": [{}, {"clipvalue": 0.5}],
+}
+
+
+def steps():
+    """Cases of optimizers that are run eagerly as well as in functions."""
+    for how, wrap in WRAPS.items():
+        for name, variants in OPTIMIZERS.items():
+            for options in variants:
+                # TensorFlow's Nadam multiplies its product of momentums at the wrong steps
+                # in a function; here it does there what it does eagerly.
+                if (how, name) != ("function", "Nadam"):
+                    yield f"optimizer {how}/{name}/{options}", optimizer(name, options, wrap)
+        for name, options in SCHEDULES.items():
+            yield f"optimizer {how}/schedule/{name}", scheduled(name, options, wrap)
+        for name, variants in EMBEDDINGS.items():
+            for options in variants:
+                case = embedding(name, options, wrap)
+                yield f"optimizer {how}/embedding/{name}/{options}", case
+        yield f"optimizer {how}/constraint", constrained(wrap)
 
 
 def initializer(name, options, shape=(3, 4)):
@@ -135,9 +224,7 @@ def gradient_through_dense(tf, keras):
 def all_cases():
     """The cases by name."""
     cases = {"dense/gradient": gradient_through_dense}
-    for name, variants in OPTIMIZERS.items():
-        for options in variants:
-            cases[f"optimizer/{name}/{options}"] = optimizer(name, options)
+    cases.update(steps())
     for name, options in INITIALIZERS.items():
         cases[f"initializer/{name}"] = initializer(name, options)
     cases["initializer/conv"] = initializer("GlorotUniform", {}, (3, 3, 2, 4))

@@ -16,8 +16,8 @@ CASES = all_cases()
 @pytest.mark.parametrize("name", CASES)
 def test_golden(name):
     found = CASES[name](tf, tf.keras)
-    # Keras computes the coefficients of a step in float32, here they are Python numbers.
-    tolerance = 2e-5 if name.startswith("optimizer") else 2e-6
+    # A unit in the last place of a power near 1 counts much in `1 - beta**step`.
+    tolerance = 5e-6 if name.startswith("optimizer") else 2e-6
     np.testing.assert_allclose(found, GOLDENS[name], rtol=tolerance, atol=tolerance)
 
 

@@ -44,10 +44,10 @@ def variables(count, size):
     return made
 
 
-def add(*arrays):
-    *changed, gradient = arrays
-    for array in changed:
-        array += gradient
+def add(of, gradient, *slots):
+    for slot in slots:
+        slot += gradient
+    return -gradient, *slots
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE])

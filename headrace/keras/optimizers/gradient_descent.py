@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
+
+import numpy as np
 
 import headrace as tf
 from headrace.base.export import export
@@ -13,10 +14,6 @@ from headrace.keras.optimizers.optimizer import Optimizer
 def _optimizer(cls: type) -> type:
     name = cls.__name__
     return export(f"keras.optimizers.{name}", f"keras.optimizers.experimental.{name}")(cls)
-
-
-def _dense(gradient: Any) -> Any:
-    return tf.convert_to_tensor(gradient)
 
 
 @_optimizer
@@ -53,24 +50,26 @@ class SGD(Optimizer):
 
     def build(self, var_list: Any) -> None:
         super().build(var_list)
-        self.momentums = self._slots(var_list, "m")
+        self.momentums = self._new_slots(var_list, "m")
 
-    def _begin_step(self) -> None:
-        self._lr = self._rate()
+    def _slots(self) -> list[list[Any]]:
+        return [self.momentums] if self.momentum else []
 
-    def _update(self, gradient: Any, weight: Any, place: int) -> None:
-        if not self.momentum:
-            if isinstance(gradient, tf.IndexedSlices):
-                change = tf.IndexedSlices(gradient.values * self._lr, gradient.indices)
-                weight.scatter_sub(change)
-            else:
-                weight.assign_sub(gradient * self._lr, read_value=False)
-            return
-        change = _dense(gradient) * self._lr
-        moment = self.momentums[place]
-        moment.assign(moment * self.momentum - change, read_value=False)
-        step = moment * self.momentum - change if self.nesterov else moment
-        weight.assign_add(step, read_value=False)
+    @property
+    def _by_rows(self) -> bool:
+        return not self.momentum
+
+    def _coefficients(self, of: Any, step: Any, rate: Any) -> Any:
+        return rate
+
+    def _rule(self, of: Any, rate: Any, gradient: Any, *slots: Any) -> Any:
+        change = gradient * rate
+        if not slots:
+            return (change,)
+        (moment,) = slots
+        moment *= self.momentum
+        moment -= change
+        return (change - moment * self.momentum if self.nesterov else -moment), moment
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -105,21 +104,14 @@ class _Moments(Optimizer):
             self._momentums.append(self.add_variable_from_reference(weight, "m"))
             self._velocities.append(self.add_variable_from_reference(weight, "v"))
 
-    def _step(
-        self, gradients: Any, weights: Any, places: Any, of_momentum: float, **others: float
-    ) -> None:
-        """Move both averages and the weights; see `apply_adam`."""
-        tf.__internal__.training.apply_adam(
-            weights,
-            [self._momentums[place] for place in places],
-            [self._velocities[place] for place in places],
-            gradients,
-            beta_1=self.beta_1,
-            beta_2=self.beta_2,
-            epsilon=self.epsilon,
-            of_momentum=of_momentum,
-            **others,
-        )
+    def _slots(self) -> list[list[Any]]:
+        return [self._momentums, self._velocities]
+
+    def _move(self, m: Any, v: Any, gradient: Any) -> tuple[Any, Any]:
+        """Move both averages, m towards the gradient and v towards its square."""
+        m += (gradient - m) * (1.0 - self.beta_1)
+        v += (gradient * gradient - v) * (1.0 - self.beta_2)
+        return m, v
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -161,27 +153,19 @@ class Adam(_Moments):
     def build(self, var_list: Any) -> None:
         super().build(var_list)
         if self.amsgrad:
-            self._velocity_hats = self._slots(var_list, "vhat")
+            self._velocity_hats = self._new_slots(var_list, "vhat")
 
-    def _begin_step(self) -> None:
-        step = int(self._iterations) + 1
-        self._alpha = self._rate() * math.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
+    def _slots(self) -> list[list[Any]]:
+        return [*super()._slots(), *([self._velocity_hats] if self.amsgrad else [])]
 
-    def _update_all(self, gradients: Any, weights: Any, places: Any) -> None:
-        if self.amsgrad:
-            super()._update_all(gradients, weights, places)
-        else:
-            self._step(gradients, weights, places, self._alpha)
+    def _coefficients(self, of: Any, step: Any, rate: Any) -> Any:
+        return rate * of.sqrt(1.0 - self.beta_2**step) / (1.0 - self.beta_1**step)
 
-    def _update(self, gradient: Any, weight: Any, place: int) -> None:
-        gradient = _dense(gradient)
-        m, v = self._momentums[place], self._velocities[place]
-        m.assign_add((gradient - m) * (1.0 - self.beta_1), read_value=False)
-        v.assign_add((tf.square(gradient) - v) * (1.0 - self.beta_2), read_value=False)
-        largest = self._velocity_hats[place]
-        largest.assign(tf.maximum(largest, v), read_value=False)
-        step = (m * self._alpha) / (tf.sqrt(largest) + self.epsilon)
-        weight.assign_sub(step, read_value=False)
+    def _rule(self, of: Any, alpha: Any, gradient: Any, m: Any, v: Any, *largest: Any) -> Any:
+        m, v = self._move(m, v, gradient)
+        largest = tuple(of.maximum(before, v) for before in largest)
+        root = of.sqrt(largest[0] if largest else v)
+        return m * alpha / (root + self.epsilon), m, v, *largest
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "amsgrad": self.amsgrad}
@@ -199,33 +183,35 @@ class Nadam(_Moments):
         kwargs: as for `keras.optimizers.Optimizer`, and `lr` for `learning_rate`.
     """
 
-    _u_product, _counted = 1.0, 0
+    def build(self, var_list: Any) -> None:
+        super().build(var_list)
+        dtype = tf.float64 if var_list[0].dtype == tf.float64 else tf.float32
+        self._u_product = tf.Variable(1.0, dtype=dtype, trainable=False)
 
-    def _u(self, step: int) -> float:
+    def _u(self, step: Any) -> Any:
         """The momentum of a step: it warms up towards beta_1."""
         return self.beta_1 * (1.0 - 0.5 * 0.96**step)
 
     def _begin_step(self) -> None:
-        step = int(self._iterations) + 1
-        if self._counted != step - 1:
-            self._u_product = math.prod(self._u(t) for t in range(1, step))
-        u, following = self._u(step), self._u(step + 1)
-        self._u_product *= u
-        self._counted = step
-        rate = self._rate()
-        self._of_m = rate * following / (1.0 - self._u_product * following)
-        self._of_gradient = rate * (1.0 - u) / (1.0 - self._u_product)
-        self._of_v = 1.0 / (1.0 - self.beta_2**step)
+        dtype = self._u_product.dtype
+        native = np.dtype(dtype.as_numpy_dtype) if tf.executing_eagerly() else dtype
+        u = self._u(self._scalar(self._iterations + 1, native))
+        self._u_product.assign(self._scalar(self._u_product, native) * u, read_value=False)
 
-    def _update_all(self, gradients: Any, weights: Any, places: Any) -> None:
-        self._step(
-            gradients,
-            weights,
-            places,
-            self._of_m,
-            of_gradient=self._of_gradient,
-            of_velocity=self._of_v,
+    def _coefficients(self, of: Any, step: Any, rate: Any) -> Any:
+        product = self._scalar(self._u_product, rate.dtype)
+        u, following = self._u(step), self._u(step + 1.0)
+        return (
+            rate * following / (1.0 - product * following),
+            rate * (1.0 - u) / (1.0 - product),
+            1.0 / (1.0 - self.beta_2**step),
         )
+
+    def _rule(self, of: Any, factors: Any, gradient: Any, m: Any, v: Any) -> Any:
+        of_m, of_gradient, of_v = factors
+        m, v = self._move(m, v, gradient)
+        step = m * of_m + gradient * of_gradient
+        return step / (of.sqrt(v * of_v) + self.epsilon), m, v
 
 
 @_optimizer
@@ -247,15 +233,16 @@ class Adamax(_Moments):
             self._m.append(self.add_variable_from_reference(weight, "m"))
             self._largest.append(self.add_variable_from_reference(weight, "u"))
 
-    def _begin_step(self) -> None:
-        self._alpha = self._rate() / (1 - self.beta_1 ** (int(self._iterations) + 1))
+    def _slots(self) -> list[list[Any]]:
+        return [self._m, self._largest]
 
-    def _update(self, gradient: Any, weight: Any, place: int) -> None:
-        gradient = _dense(gradient)
-        m, largest = self._m[place], self._largest[place]
-        m.assign_add((gradient - m) * (1.0 - self.beta_1), read_value=False)
-        largest.assign(tf.maximum(largest * self.beta_2, tf.abs(gradient)), read_value=False)
-        weight.assign_sub((m * self._alpha) / (largest + self.epsilon), read_value=False)
+    def _coefficients(self, of: Any, step: Any, rate: Any) -> Any:
+        return rate / (1.0 - self.beta_1**step)
+
+    def _rule(self, of: Any, alpha: Any, gradient: Any, m: Any, largest: Any) -> Any:
+        m += (gradient - m) * (1.0 - self.beta_1)
+        largest = of.maximum(largest * self.beta_2, of.abs(gradient))
+        return m * alpha / (largest + self.epsilon), m, largest
 
 
 @_optimizer
@@ -290,28 +277,31 @@ class RMSprop(Optimizer):
 
     def build(self, var_list: Any) -> None:
         super().build(var_list)
-        self._velocities = self._slots(var_list, "velocity")
-        self._momentums = self._slots(var_list, "momentum") if self.momentum else []
-        self._means = self._slots(var_list, "average_gradient") if self.centered else []
+        self._velocities = self._new_slots(var_list, "velocity")
+        self._momentums = self._new_slots(var_list, "momentum") if self.momentum else []
+        self._means = self._new_slots(var_list, "average_gradient") if self.centered else []
 
-    def _begin_step(self) -> None:
-        self._lr = self._rate()
+    def _slots(self) -> list[list[Any]]:
+        return [slots for slots in (self._velocities, self._momentums, self._means) if slots]
 
-    def _update(self, gradient: Any, weight: Any, place: int) -> None:
-        gradient = _dense(gradient)
-        v = self._velocities[place]
-        v.assign_add((tf.square(gradient) - v) * (1.0 - self.rho), read_value=False)
+    def _coefficients(self, of: Any, step: Any, rate: Any) -> Any:
+        return rate
+
+    def _rule(self, of: Any, rate: Any, gradient: Any, v: Any, *others: Any) -> Any:
+        rest = iter(others)
+        moment = next(rest) if self.momentum else None
+        mean = next(rest) if self.centered else None
+        v += (of.square(gradient) - v) * (1.0 - self.rho)
         square = v
-        if self.centered:
-            mean = self._means[place]
-            mean.assign_add((gradient - mean) * (1.0 - self.rho), read_value=False)
-            square = v - tf.square(mean)
-        step = gradient * self._lr / tf.sqrt(square + self.epsilon)
-        if self.momentum:
-            moment = self._momentums[place]
-            moment.assign(moment * self.momentum + step, read_value=False)
+        if mean is not None:
+            mean += (gradient - mean) * (1.0 - self.rho)
+            square = v - of.square(mean)
+        step = gradient * rate / of.sqrt(square + self.epsilon)
+        if moment is not None:
+            moment *= self.momentum
+            moment += step
             step = moment
-        weight.assign_sub(step, read_value=False)
+        return step, v, *(slot for slot in (moment, mean) if slot is not None)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -358,14 +348,17 @@ class Adagrad(Optimizer):
             for v in var_list
         ]
 
-    def _begin_step(self) -> None:
-        self._lr = self._rate()
+    _by_rows = True
 
-    def _update(self, gradient: Any, weight: Any, place: int) -> None:
-        gradient, total = _dense(gradient), self._accumulators[place]
-        total.assign_add(tf.square(gradient), read_value=False)
-        step = gradient * self._lr / tf.sqrt(total + self.epsilon)
-        weight.assign_sub(step, read_value=False)
+    def _slots(self) -> list[list[Any]]:
+        return [self._accumulators]
+
+    def _coefficients(self, of: Any, step: Any, rate: Any) -> Any:
+        return rate
+
+    def _rule(self, of: Any, rate: Any, gradient: Any, total: Any) -> Any:
+        total += of.square(gradient)
+        return gradient * rate / of.sqrt(total + self.epsilon), total
 
     def get_config(self) -> dict[str, Any]:
         return {

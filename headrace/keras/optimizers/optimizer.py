@@ -1,13 +1,16 @@
 """`Optimizer`: from gradients to new weights.
 
-Subclasses say which variables they keep for each weight (`build`) and how one weight is updated
-(`update_step`). What depends on the step alone is computed once a step, in Python numbers.
+Subclasses say which variables they keep for each weight (`build`) and how one weight is
+updated: users in `update_step`, Keras' own optimizers in a rule (`_rule`) that serves arrays as
+well as the tensors of a graph. What depends on the step alone is computed once a step
+(`_coefficients`), in the weights' dtype (in float32 for weights of 16 bits, in which 0.999
+would be 1), so that a step does the same in a graph as eagerly.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,7 +82,8 @@ class Optimizer:
         )
         self.use_ema, self.ema_momentum = use_ema, ema_momentum
         self.ema_overwrite_frequency = ema_overwrite_frequency
-        self._iterations = tf.Variable(0, dtype="int64", name="iteration", trainable=False)
+        with tf.init_scope():
+            self._iterations = tf.Variable(0, dtype="int64", name="iteration", trainable=False)
         self._variables: list[Any] = [self._iterations]
         self._index: dict[int, int] = {}
         self._held: list[Any] = []
@@ -95,26 +99,36 @@ class Optimizer:
         if isinstance(learning_rate, dict):
             learning_rate = schedules.deserialize(learning_rate)
         if isinstance(learning_rate, schedules.LearningRateSchedule):
-            return learning_rate
-        return tf.Variable(
-            tf.cast(learning_rate, backend.floatx()), name="learning_rate", trainable=False
-        )
+            return self._scheduled(learning_rate)
+        with tf.init_scope():
+            return tf.Variable(
+                tf.cast(learning_rate, backend.floatx()), name="learning_rate", trainable=False
+            )
+
+    def _scheduled(self, schedule: Any) -> Any:
+        """The schedule; its rate is kept in a variable from now on."""
+        with tf.init_scope():
+            self._current_learning_rate = tf.Variable(
+                tf.cast(schedule(self._iterations), backend.floatx()),
+                name="current_learning_rate",
+                trainable=False,
+            )
+        return schedule
 
     @property
     def learning_rate(self) -> Any:
-        """The learning rate: a variable; with a schedule its value for the current step."""
-        rate = self._learning_rate
-        if isinstance(rate, schedules.LearningRateSchedule):
-            value = tf.cast(rate(self._iterations), backend.floatx())
-            return tf.Variable(value, name="current_learning_rate", trainable=False)
-        return rate
+        """The learning rate: a variable; with a schedule the one that holds the rate of the
+        last step."""
+        if isinstance(self._learning_rate, schedules.LearningRateSchedule):
+            return self._current_learning_rate
+        return self._learning_rate
 
     @learning_rate.setter
     def learning_rate(self, learning_rate: Any) -> None:
         old = self._learning_rate
         scheduled = isinstance(learning_rate, schedules.LearningRateSchedule)
         if scheduled:
-            self._learning_rate: Any = learning_rate
+            self._learning_rate: Any = self._scheduled(learning_rate)
         elif isinstance(old, schedules.LearningRateSchedule):
             raise TypeError(
                 "This optimizer was created with a `LearningRateSchedule` object as its "
@@ -135,12 +149,14 @@ class Optimizer:
     def lr(self, learning_rate: Any) -> None:
         self.learning_rate = learning_rate
 
-    def _rate(self) -> float:
-        """The learning rate of this step as a Python number."""
+    def _rate(self) -> Any:
+        """The learning rate of this step, a tensor."""
         rate = self._learning_rate
-        if isinstance(rate, schedules.LearningRateSchedule):
-            rate = rate(self._iterations)
-        return float(rate)
+        if not isinstance(rate, schedules.LearningRateSchedule):
+            return tf.convert_to_tensor(rate)
+        value = tf.cast(rate(self._iterations), self._current_learning_rate.dtype)
+        self._current_learning_rate.assign(value, read_value=False)
+        return value
 
     @property
     def iterations(self) -> Any:
@@ -228,7 +244,7 @@ class Optimizer:
         self._variables.append(variable)
         return variable
 
-    def _slots(self, var_list: Sequence[Any], name: str) -> list[Any]:
+    def _new_slots(self, var_list: Sequence[Any], name: str) -> list[Any]:
         return [self.add_variable_from_reference(v, name) for v in var_list]
 
     # Steps
@@ -293,25 +309,36 @@ class Optimizer:
         weights = [v for _, v in pairs]
         if not self._index:
             self._prefix = f"{name or self.name}/"
-            self.build(weights)
+            with tf.init_scope():
+                self.build(weights)
             self._prefix = ""
-        gradients = self._clipped([_summed(g) for g in gradients])
         places = [self._place(v) for v in weights]
-        self._begin_step()
+        gradients = [_summed(g) for g in self._clipped(gradients)]
+        rate = self._rate()
         if self.weight_decay is not None:
-            for weight in weights:
-                self._decay(weight)
-        self._update_all(gradients, weights, places)
-        self._iterations.assign_add(1, read_value=False)
-        for weight in weights:
-            if weight._constraint is not None:
-                weight.assign(weight._constraint(weight))
+            self._decay(weights, rate)
+        self._begin_step()
+        self._update_all(gradients, weights, places, rate)
         if self.use_ema:
             self._average(weights, places)
-        return self._iterations
+        iterations = self._iterations.assign_add(1)
+        for weight in weights:
+            if weight._constraint is not None:
+                weight.assign(weight._constraint(weight), read_value=False)
+        return iterations
+
+    @staticmethod
+    def _var_key(variable: Any) -> int:
+        """By what `_index_dict` knows a weight: optimizers of users look there."""
+        return id(variable)
+
+    @property
+    def _index_dict(self) -> dict[int, int]:
+        """The places of the weights in the lists that `build` makes."""
+        return self._index
 
     def _place(self, weight: Any) -> int:
-        place = self._index.get(id(weight))
+        place = self._index.get(self._var_key(weight))
         if place is None:
             raise KeyError(
                 f"The optimizer cannot recognize variable {weight.name}. This usually "
@@ -353,44 +380,117 @@ class Optimizer:
 
     _unused_words: Sequence[str] = ()
 
-    def _decay(self, weight: Any) -> None:
-        if id(weight) in self._unused_decay:
-            return
-        if any(word in weight.name for word in self._unused_words):
-            return
-        weight.assign_sub(weight * (self.weight_decay * self._rate()), read_value=False)
-
-    def _begin_step(self) -> None:
-        """Compute what depends on the step alone."""
+    def _decay(self, weights: Sequence[Any], rate: Any) -> None:
+        factors: dict[Any, Any] = {}
+        for weight in weights:
+            excluded = id(weight) in self._unused_decay
+            if excluded or any(word in weight.name for word in self._unused_words):
+                continue
+            dtype = weight.dtype
+            if dtype not in factors:
+                factors[dtype] = tf.cast(rate, dtype) * self.weight_decay
+            weight.assign_sub(weight * factors[dtype], read_value=False)
 
     def update_step(self, gradient: Any, variable: Any) -> None:
-        """Update one weight; subclasses of users write it."""
-        raise NotImplementedError
+        """Update one weight; subclasses of users write it, with variables of `add_variable`.
+
+        Args:
+            gradient: tensor of the weight's shape, or `tf.IndexedSlices`.
+            variable: the weight.
+        """
+        rate = tf.convert_to_tensor(self.learning_rate)
+        self._apply_rule([gradient], [variable], [self._place(variable)], rate)
 
     def _update_all(
-        self, gradients: Sequence[Any], weights: Sequence[Any], places: Sequence[int]
+        self, gradients: Sequence[Any], weights: Sequence[Any], places: Sequence[int], rate: Any
     ) -> None:
-        """Update all weights of a step; Keras' own optimizers may do it at once."""
-        for gradient, weight, place in zip(gradients, weights, places, strict=True):
-            self._update(gradient, weight, place)
+        if type(self).update_step is Optimizer.update_step:
+            self._apply_rule(gradients, weights, places, rate)
+            return
+        for gradient, weight in zip(gradients, weights, strict=True):
+            self.update_step(gradient, weight)
 
-    def _update(self, gradient: Any, weight: Any, place: int) -> None:
-        """Update the weight at a place; Keras' own optimizers write it."""
-        self.update_step(gradient, weight)
+    # The rules of Keras' own optimizers
+
+    _by_rows = False
+    """Whether a row without gradient stays as it is, with what is kept for it."""
+
+    def _begin_step(self) -> None:
+        """Update what is kept for the step alone."""
+
+    def _slots(self) -> list[list[Any]]:
+        """The variables that the rule takes and changes: a list for each kind."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement update_step().")
+
+    def _coefficients(self, of: Any, step: Any, rate: Any) -> Any:
+        """What the rule needs of a step.
+
+        Args:
+            of: where functions such as `sqrt` are found: NumPy or TensorFlow.
+            step: the number of the step, beginning with 1, as a float.
+            rate: its learning rate, of the same dtype.
+        """
+        raise NotImplementedError
+
+    def _rule(self, of: Any, coefficients: Any, gradient: Any, *slots: Any) -> Any:
+        """What a weight loses, and the new values of its slots; see `training.update_all`."""
+        raise NotImplementedError
+
+    def _scalar(self, value: Any, dtype: Any) -> Any:
+        """A scalar in a dtype: NumPy's scalar where the dtype is NumPy's."""
+        if isinstance(dtype, np.dtype):
+            return dtype.type(float(value))
+        return tf.cast(value, dtype)
+
+    def _rule_of(self, rate: Any) -> Callable[..., Any]:
+        """The rule for this step, which computes the coefficients once for each dtype."""
+        known: dict[Any, Any] = {}
+
+        def rule(of: Any, gradient: Any, *slots: Any) -> Any:
+            dtype = gradient.dtype
+            key = of is np, dtype
+            if key not in known:
+                wide = _widened(dtype)
+                step = self._scalar(self._iterations + 1, wide)
+                found = self._coefficients(of, step, self._scalar(rate, wide))
+                if wide is not dtype:
+                    found = tf.nest.map_structure(lambda c: self._scalar(c, dtype), found)
+                known[key] = found
+            return self._rule(of, known[key], gradient, *slots)
+
+        return rule
+
+    def _apply_rule(
+        self, gradients: Sequence[Any], weights: Sequence[Any], places: Sequence[int], rate: Any
+    ) -> None:
+        rule = self._rule_of(rate)
+        slots = [[kind[place] for place in places] for kind in self._slots()]
+        sparse = [isinstance(gradient, tf.IndexedSlices) for gradient in gradients]
+        if not any(sparse) or not self._by_rows:
+            tf.__internal__.training.update_all(rule, weights, slots, gradients)
+            return
+        update = {True: _update_rows, False: tf.__internal__.training.update_all}
+        for place, (weight, gradient) in enumerate(zip(weights, gradients, strict=True)):
+            kept = [[kind[place]] for kind in slots]
+            update[sparse[place]](rule, [weight], kept, [gradient])
 
     def _average(self, weights: Sequence[Any], places: Sequence[int]) -> None:
+        keep = self.ema_momentum
         for weight, place in zip(weights, places, strict=True):
             average = self._averages[place]
-            average.assign(self.ema_momentum * average + (1 - self.ema_momentum) * weight)
-        every = self.ema_overwrite_frequency
-        if every and int(self._iterations) % every == 0:
-            self.finalize_variable_values(weights)
+            average.assign(keep * average + (1 - keep) * weight, read_value=False)
+        if self.ema_overwrite_frequency:
+            tf.cond(
+                (self._iterations + 1) % self.ema_overwrite_frequency == 0,
+                lambda: self.finalize_variable_values(weights),
+                lambda: None,
+            )
 
     def finalize_variable_values(self, var_list: Iterable[Any]) -> None:
         """Replace weights by their moving averages."""
         if self.use_ema:
             for weight in var_list:
-                weight.assign(self._averages[self._place(weight)])
+                weight.assign(self._averages[self._place(weight)], read_value=False)
 
     # Saying how it was made
 
@@ -450,10 +550,39 @@ def _with_gradients(pairs: tuple[Any, ...]) -> list[Any]:
     return found
 
 
+def _widened(dtype: Any) -> Any:
+    """The dtype in which what depends on a step is computed for weights of a dtype."""
+    if isinstance(dtype, np.dtype):
+        return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
+    return tf.float32 if dtype.size == 2 else dtype
+
+
 def _summed(gradient: Any) -> Any:
-    """A sparse gradient with one row a position; others as they are."""
-    if not isinstance(gradient, tf.IndexedSlices):
+    """Eagerly, a sparse gradient with one row a position; others as they are."""
+    if not isinstance(gradient, tf.IndexedSlices) or not tf.executing_eagerly():
         return gradient
     positions, where = np.unique(gradient.indices.numpy(), return_inverse=True)
     values = tf.math.unsorted_segment_sum(gradient.values, where.reshape(-1), len(positions))
     return tf.IndexedSlices(values, positions, gradient.dense_shape)
+
+
+def _update_rows(rule: Any, weights: Any, slots: Any, gradients: Any) -> None:
+    """Update the rows that a gradient names, and no others; see `training.update_all`.
+
+    In a graph a position may come more than once: the sum of its rows stands at each of them
+    then, so that all of them write the same.
+    """
+    (weight,), (gradient,) = weights, gradients
+    rows, values = gradient.indices, gradient.values
+    if not slots:
+        (step,) = rule(tf, values)
+        weight.scatter_sub(tf.IndexedSlices(step, rows))
+        return
+    if not tf.executing_eagerly():
+        sums = tf.math.unsorted_segment_sum(values, rows, tf.shape(weight)[0])
+        values = tf.gather(sums, rows)
+    variables = [slot for (slot,) in slots]
+    step, *results = rule(tf, values, *(tf.gather(slot, rows) for slot in variables))
+    for slot, new in zip(variables, results, strict=True):
+        slot.scatter_update(tf.IndexedSlices(new, rows))
+    weight.scatter_update(tf.IndexedSlices(tf.gather(weight, rows) - step, rows))

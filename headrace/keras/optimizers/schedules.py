@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -119,9 +118,10 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         self.boundaries, self.values, self.name = boundaries, values, name
 
     def __call__(self, step: Any) -> Any:
-        at = float(tf.cast(step, "float64"))
-        position = sum(at > float(boundary) for boundary in self.boundaries)
-        return tf.convert_to_tensor(self.values[position])
+        step = tf.convert_to_tensor(step)
+        boundaries = [tf.cast(boundary, step.dtype) for boundary in self.boundaries]
+        passed = tf.reduce_sum(tf.cast(step > tf.stack(boundaries), "int32"))
+        return tf.gather(tf.convert_to_tensor(self.values), passed)
 
     def get_config(self) -> dict[str, Any]:
         return {"boundaries": self.boundaries, "values": self.values, "name": self.name}
@@ -154,12 +154,13 @@ class PolynomialDecay(LearningRateSchedule):
 
     def __call__(self, step: Any) -> Any:
         rate = tf.convert_to_tensor(self.initial_learning_rate)
-        at, steps = float(tf.cast(step, "float64")), float(self.decay_steps)
+        at, steps = tf.cast(step, rate.dtype), tf.cast(self.decay_steps, rate.dtype)
         if self.cycle:
-            steps *= max(1.0, math.ceil(at / steps))
-        part = min(at, steps) / steps
+            steps *= tf.maximum(tf.math.ceil(at / steps), 1.0)
+        else:
+            at = tf.minimum(at, steps)
         end = tf.cast(self.end_learning_rate, rate.dtype)
-        return (rate - end) * (1.0 - part) ** self.power + end
+        return (rate - end) * tf.pow(1.0 - at / steps, self.power) + end
 
     def get_config(self) -> dict[str, Any]:
         return {
