@@ -10,8 +10,10 @@ runs (in lanes, in copies) is decided in `compile/schedule` and written on the l
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from headrace.compile.llvm import mathlib
+from headrace.compile.llvm import mathlib, products
+from headrace.compile.llvm.microkernel import Kernels
 from headrace.compile.llvm.reductions import Reduction, reductions
 from headrace.compile.llvm.text import Vector, memory_type, value_type
 from headrace.compile.llvm.values import Emitter
@@ -34,12 +36,15 @@ class _Module:
         self.places = {id(b): k for k, b in enumerate(loops.buffers)}
         self.declarations: dict[str, str] = {}
         self.functions: list[str] = []
+        self.kernels = Kernels()
         self.calls: list[str] = []
         self.count = 0
 
     def text(self) -> str:
         self._steps(self.loops.stages)
-        lines = [*self.declarations.values(), *self.functions, *self._entry(), mathlib.PURE]
+        declarations = self.declarations | self.kernels.declarations
+        functions = [*self.kernels.functions.values(), *self.functions]
+        lines = [*declarations.values(), *functions, *self._entry(), mathlib.PURE]
         return "\n".join(lines) + "\n"
 
     def _entry(self) -> list[str]:
@@ -70,10 +75,14 @@ class _Module:
             return
         number = self._number()
         loaded, stored = _touched(stage.body)
-        used = [b for b in self.loops.buffers if id(b) in loaded | stored]
+        touched = loaded | stored | {id(b) for b in stage.copies}
+        used = [b for b in self.loops.buffers if id(b) in touched]
         names = {id(b): f"%b{self.places[id(b)]}" for b in used}
         emitter = Emitter(names, loaded - stored)
-        _body(stage.body, emitter)
+        if stage.how is None:
+            _body(stage.body, emitter)
+        else:
+            products.emit(stage.how, emitter, self.kernels, partial(_body, e=emitter))
         self.declarations |= emitter.declarations
         given = ", ".join([*[f"ptr noalias {name}" for name in names.values()], "ptr %status"])
         self.functions += [

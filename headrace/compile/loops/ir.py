@@ -18,11 +18,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from headrace.base import dtypes, errors
 from headrace.base.dtypes import DType
 from headrace.compile.loops.expr import Expr, Index, Read, apply, select
+
+if TYPE_CHECKING:
+    from headrace.compile.loops.product import Product
 
 STATUS_WORDS = 9  # the failed check's number (from 1; 0: all is well), then its values
 
@@ -112,10 +115,19 @@ Statement: TypeAlias = For | If | Store | Begin | Update | Check
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One loop nest and the kind of its work: map, reduce, contract, scan, scatter, check."""
+    """One loop nest and the kind of its work: map, reduce, contract, scan, scatter, check.
+
+    `how`: the schedule's decision that the stage runs as matrix products, instead of its loops.
+    """
 
     kind: str
     body: tuple[Statement, ...]
+    how: Product | None = None
+
+    @property
+    def copies(self) -> tuple[Buffer, ...]:
+        """The temporaries that only the decision needs: the loops don't touch them."""
+        return () if self.how is None or self.how.copies is None else (self.how.copies,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,16 +215,21 @@ def deciding(steps: Iterable[Step]) -> Iterator[Buffer]:
 
 
 def rewritten(steps: Steps, change: Callable[[tuple[Stage, ...]], Iterable[Stage]]) -> Steps:
-    """The steps with `change` applied to each run of stages, wherever it stands."""
+    """The steps with `change` applied to each run of stages, wherever it stands.
+
+    Stages that run as matrix products stay as they are, and runs end at them.
+    """
     found: list[Step] = []
     run: list[Stage] = []
     for step in steps:
-        if isinstance(step, Stage):
+        if isinstance(step, Stage) and step.how is None:
             run.append(step)
             continue
         found += change(tuple(run)) if run else ()
         run = []
-        if isinstance(step, Repeat):
+        if isinstance(step, Stage):
+            found.append(step)
+        elif isinstance(step, Repeat):
             head, body = rewritten(step.head, change), rewritten(step.body, change)
             found.append(Repeat(head, step.condition, body))
         else:

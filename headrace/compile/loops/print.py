@@ -18,6 +18,7 @@ from headrace.compile.loops.expr import (
     Read,
     operands,
 )
+from headrace.compile.loops.product import shown
 
 _INFIX = {
     "add": "+",
@@ -59,8 +60,8 @@ def text(loops: ir.Loops) -> str:
 def _steps(steps: ir.Steps, indent: str, lines: list[str]) -> None:
     for step in steps:
         match step:
-            case ir.Stage(kind, body):
-                lines.append(f"{indent}{kind}:")
+            case ir.Stage(kind, body, how):
+                lines.append(f"{indent}{kind}{f' as {shown(how)}' if how else ''}:")
                 _body(body, indent + "  ", lines)
             case ir.Repeat(head, condition, body):
                 lines.append(f"{indent}while {condition.name} after:")

@@ -21,6 +21,7 @@ from headrace.compile.loops.expr import (
     operands,
 )
 from headrace.compile.loops.operations import TABLE, bits, letter, part
+from headrace.compile.loops.product import fault
 
 
 class InvalidLoops(Exception):
@@ -60,8 +61,10 @@ def verify(loops: ir.Loops) -> ir.Loops:
 def _steps(steps: ir.Steps, scope: _Scope) -> None:
     for step in steps:
         match step:
-            case ir.Stage(_, body):
+            case ir.Stage(_, body, how):
                 _body(body, scope)
+                wrong = fault(how) if how else None
+                _demand(wrong is None, str(wrong))
             case ir.Repeat(head, condition, body):
                 _steps(head, scope)
                 _decides(condition, (dtypes.bool,), scope)

@@ -65,8 +65,8 @@ class _Order:
                     self.touch([id(index)])
                     self.sides += [self.steps(side) for side in sides]
                 case _:
-                    found = accesses(step.body)
-                    self.touch(found.buffers, _whole(step.body, 1))
+                    found = {*accesses(step.body).buffers, *(id(b) for b in step.copies)}
+                    self.touch(found, _whole(step.body, 1))
         return first, self.count - 1
 
     def life(self, key: int) -> Span | None:

@@ -161,7 +161,7 @@ def work(steps: ir.Steps) -> float:
             case ir.Branch(_, sides):
                 total += max(work(side) for side in sides)
             case _:
-                total += sum(_work(s) for s in step.body)
+                total += step.how.work if step.how else sum(_work(s) for s in step.body)
     return total
 
 

@@ -28,6 +28,7 @@ def forward(loops: ir.Loops) -> ir.Loops:
         stages = pruned
     used = {key for stage in ir.stages(stages) for key in accesses(stage.body).buffers}
     used |= {id(b) for b in ir.deciding(stages)}
+    used |= {id(b) for stage in ir.stages(stages) for b in stage.copies}
     kept = tuple([b for b in loops.temporaries if id(b) in used])
     return replace(loops, stages=stages, temporaries=kept)
 

@@ -1,0 +1,124 @@
+"""Which form a matrix product takes: the numbers that decide, measured on Zen 4.
+
+Own tiles run at 105 to 117 GFLOP/s on one core from 64 to 784 (NumPy's OpenBLAS: 62 to 104), so
+that no size is left to BLAS. Very small products stay loops, which fuse with what is around.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from headrace.base.dtypes import DType
+from headrace.compile.llvm.blocking import block_size, packed
+from headrace.compile.llvm.cpu import host
+from headrace.compile.llvm.microkernel import Shape
+
+SMALL = 512
+"""Products with fewer multiplications stay loops."""
+CACHE = 1 << 20
+"""Bytes of `b` that may be used in place, again and again: the second cache."""
+PAGE = 4096
+"""Rows that lie a multiple of so many bytes apart fall on each other in the cache."""
+CUT = (256, 512)
+"""Depth and width of blocks: one of them fills half of the second cache."""
+FEW = 8
+"""So many rows use a packed operand too rarely."""
+
+
+class Sizes(NamedTuple):
+    """A product: extents, and strides along rows and columns; `times` one after the other."""
+
+    m: int
+    n: int
+    k: int
+    a: tuple[int, int]
+    b: tuple[int, int]
+    c: tuple[int, int]
+    times: int
+
+    @property
+    def turned(self) -> Sizes:
+        """The product of the transposes."""
+        return Sizes(
+            self.n, self.m, self.k, self.b[::-1], self.a[::-1], self.c[::-1], self.times
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A form; `turned`: for the transposed product. `copies`: elements of packed operands."""
+
+    form: str
+    tile: tuple[int, int, int]
+    cut: tuple[int, int] = (0, 0)
+    copies: int = 0
+    turned: bool = False
+
+
+def choose(s: Sizes, dtype: DType) -> Choice | None:
+    """The form of a product; None: loops are as good."""
+    if s.m * s.n * s.k * s.times < SMALL or s.k < 2:
+        return None
+    if s.n == 1 or s.m == 1:
+        return _vector(s, dtype)
+    if s.c[1] != 1:
+        return None
+    if s.m < FEW and s.b[1] != 1 and s.b[0] == s.a[1] == 1:
+        return Choice("dots", (min(8, s.n), 1, lanes(dtype)), turned=True)
+    return _matrix(s, dtype)
+
+
+def _vector(s: Sizes, dtype: DType) -> Choice | None:
+    """A matrix times a vector, in either order."""
+    if s.m == s.n == 1:
+        return None
+    turned = s.n != 1
+    down = s.turned if turned else s  # the result is a column
+    if down.a[1] == 1 and down.b[0] == 1:
+        return Choice("dots", (min(8, down.m), 1, lanes(dtype)), turned=turned)
+    across = s if turned else s.turned  # the result is a row
+    if across.b[1] == 1 and across.c[1] == 1:
+        shape = tile(1, across.n, dtype)
+        return Choice("tiles", shape, turned=not turned)
+    return None
+
+
+def _matrix(s: Sizes, dtype: DType) -> Choice:
+    shape = tile(s.m, s.n, dtype)
+    size = dtype.np.itemsize
+    small = s.k * s.n * size <= CACHE
+    crowded = s.b[0] * size % PAGE == 0 and s.k > CUT[0]
+    if s.b[1] == 1 and (s.m <= 4 * FEW or (small and not crowded)):
+        return Choice("tiles", shape)
+    if small:
+        return Choice("packed", shape, copies=packed(Shape(*shape), s.k, s.n))
+    columns = shape[1] * shape[2]
+    cut = min(CUT[0], s.k), min(CUT[1] // columns * columns, s.n)
+    return Choice("blocks", shape, cut, block_size(Shape(*shape), *cut))
+
+
+def lanes(dtype: DType) -> int:
+    """How many numbers a vector register holds."""
+    features = host().features
+    width = 64 if "+avx512f" in features else 32 if "+avx2" in features else 16
+    return width // dtype.np.itemsize
+
+
+def tile(m: int, n: int, dtype: DType) -> tuple[int, int, int]:
+    """Rows, vectors and lanes of the tile that needs least time for a product of m x n.
+
+    Sums hold up to three quarters of the registers. A step of k takes one cycle for each sum or
+    for each load, at least the four that a sum waits for itself, and a little for the loop.
+    """
+    wide, many = lanes(dtype), "+avx512f" in host().features or host().triple[:3] == "aar"
+    room, most = (24, 8) if many else (12, 6)
+    rows = math.ceil(m / math.ceil(m / most))
+    needed = math.ceil(n / wide)
+
+    def cost(vectors: int) -> int:
+        cycles = max(rows * vectors, rows + vectors, 4) + 1
+        return math.ceil(needed / vectors) * cycles
+
+    return rows, min(range(1, min(room // rows, needed, 8) + 1), key=cost), wide
