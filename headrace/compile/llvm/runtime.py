@@ -9,10 +9,10 @@ from __future__ import annotations
 import ctypes
 from functools import cache
 
-from headrace.compile.llvm import abi, blocks, entry
+from headrace.compile.llvm import abi, blocks, entry, pool
 from headrace.compile.llvm.engine import ENGINE
 
-MODULES = (blocks, entry)
+MODULES = (blocks, entry, pool)
 EXPORTS = tuple([name for module in MODULES for name in module.EXPORTS])
 
 

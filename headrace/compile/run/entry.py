@@ -22,6 +22,7 @@ from headrace.compile.llvm.runtime import runtime
 from headrace.compile.loops import ir
 from headrace.compile.run import layout
 from headrace.compile.run.memory import LARGE, memory
+from headrace.compile.run.threads import threads
 
 Method: TypeAlias = Callable[..., Any]
 Form: TypeAlias = tuple[tuple[int, ...], "np.dtype[Any]"]
@@ -58,6 +59,7 @@ class Program(NamedTuple):
 
 def method(program: Program) -> Method:
     """A callable for a program, the quickest that there is."""
+    threads()
     return _native(program) if layout.known() else Portable(program)
 
 
