@@ -6,17 +6,18 @@ Here the few functions that lower floors call are handed to them (`core.convert.
 from headrace.core import devices, dlpack, module, scopes
 from headrace.core.convert import hooks
 from headrace.ops import (
-    activation,
     assertions,
     cast,
     compare,
     concat_pad,
     create,
+    einsum,
     elementwise,
     gather,
     host,
     math,
     matmul,
+    nn,
     operators,
     random,
     reduce,
@@ -41,7 +42,6 @@ hooks.range_of_rank = create.range_of_rank
 hooks.slice = strided_slice.slice_
 
 __all__ = [
-    "activation",
     "assertions",
     "cast",
     "compare",
@@ -49,12 +49,14 @@ __all__ = [
     "create",
     "devices",
     "dlpack",
+    "einsum",
     "elementwise",
     "gather",
     "host",
     "matmul",
     "math",
     "module",
+    "nn",
     "operators",
     "random",
     "reduce",

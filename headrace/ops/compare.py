@@ -7,6 +7,7 @@ import operator
 
 import numpy as np
 
+from headrace.base import errors, shapes
 from headrace.base.dtypes import ALL, FLOATS, INTS, REALS, int64
 from headrace.base.dtypes import bool as bool_dtype
 from headrace.base.dtypes import string as string_dtype
@@ -14,9 +15,9 @@ from headrace.base.export import export
 from headrace.core.convert import convert
 from headrace.core.dispatch import apply
 from headrace.core.op import Kind, Op, Spec
-from headrace.ops.make import binary, broadcast, unary
+from headrace.ops.make import binary, unary
 from headrace.ops.samples import Bad, S
-from headrace.ops.shapes import sum_to_like
+from headrace.ops.shapes import brackets, sum_to_like
 
 inf, nan = math.inf, math.nan
 BOOL = frozenset({bool_dtype})
@@ -289,11 +290,25 @@ class SelectV2(Op):
         S((3, 4), (3, 4), (3, 4), dtype=("bool", None, None)),
         S((3, 1), (4,), (), dtype=("bool", None, None)),
         S((), (2, 3), (3,), dtype=("bool", None, None)),
-        Bad((2,), (3,), (3,), dtype=("bool", None, None), match="Incompatible|condition"),
+        Bad(
+            (2,),
+            (3,),
+            (3,),
+            dtype=("bool", None, None),
+            match=r"condition \[2\], then \[3\], and else \[3\] must be broadcastable",
+        ),
     )
 
     def infer(condition, t, e):
-        return Spec(broadcast(broadcast(condition.shape, t.shape), e.shape), t.dtype)
+        parts = condition.shape, t.shape, e.shape
+        try:
+            return Spec(shapes.broadcast(shapes.broadcast(*parts[:2]), parts[2]), t.dtype)
+        except ValueError:
+            texts = [brackets(part) for part in parts]
+            raise errors.invalid_argument(
+                f"condition {texts[0]}, then {texts[1]}, and else {texts[2]} must be "
+                "broadcastable"
+            ) from None
 
     kernel = np.where
     grad = (

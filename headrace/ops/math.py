@@ -310,10 +310,9 @@ def tensordot(a, b, axes, name=None):
     free_a = [i for i in range(a.ndim) if i not in left]
     free_b = [i for i in range(b.ndim) if i not in right]
     sa, sb = dims_of(a), dims_of(b)
-    inner = math.prod(sa[i] for i in left)
-    rows = reshape(transpose(a, (*free_a, *left)), (math.prod(sa[i] for i in free_a), inner))
+    rows = reshape(transpose(a, (*free_a, *left)), (_extent(sa, free_a), _extent(sa, left)))
     columns = reshape(
-        transpose(b, (*right, *free_b)), (inner, math.prod(sb[i] for i in free_b))
+        transpose(b, (*right, *free_b)), (_extent(sb, right), _extent(sb, free_b))
     )
     shape = (*(sa[i] for i in free_a), *(sb[i] for i in free_b))
     return reshape(matmul(rows, columns), shape)
@@ -330,9 +329,25 @@ def _paired(a, b, axes):
                 f"Received {axes}, vs tensor dimensions {a.ndim}."
             )
         return tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes))
+    if len(axes) != 2:
+        given = [list(part) if part.__class__ is tuple else part for part in axes]
+        raise ValueError(f"`axes` must be an integer or have length 2. Received {given}.")
     left, right = ((x,) if x.__class__ is int else x for x in axes)
     if len(left) != len(right):
         raise ValueError(
             f"Different number of contraction axes `a` and `b`, {len(left)} != {len(right)}."
         )
-    return tuple(i % a.ndim for i in left), tuple(i % b.ndim for i in right)
+    return _within(left, a.ndim), _within(right, b.ndim)
+
+
+def _within(axes, rank):
+    """Axes of a tensor of a rank, none of them negative."""
+    found = tuple(i + rank if i < 0 else i for i in axes)
+    if any(not 0 <= i < rank for i in found):
+        raise IndexError("list index out of range")
+    return found
+
+
+def _extent(shape, axes):
+    """The number of elements along some axes."""
+    return math.prod(shape[i] for i in axes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headrace.base import errors
+from headrace.base import errors, shapes
 from headrace.base.dtypes import (
     NUMERIC,
     as_dtype,
@@ -12,6 +12,8 @@ from headrace.base.dtypes import (
     float16,
     float32,
     float64,
+    int8,
+    int16,
 )
 from headrace.base.export import export
 from headrace.core.convert import convert
@@ -19,11 +21,12 @@ from headrace.core.dispatch import apply
 from headrace.core.op import Kind, Op, Spec
 from headrace.core.tensor import EagerTensor
 from headrace.ops.cast import cast, conj
-from headrace.ops.make import broadcast
+from headrace.ops.reshape import expand_dims, squeeze
 from headrace.ops.samples import Bad, S
 from headrace.ops.shapes import brackets, sum_to_like
 
-_DTYPES = NUMERIC
+_BATCHES = NUMERIC - {int8}
+_MATRICES = _BATCHES - {int16}
 _ULP = {float16: 4, bfloat16: 4, float32: 8, float64: 8}
 
 
@@ -50,7 +53,7 @@ class MatMul(Op):
     kind = Kind.CONTRACT
     inputs = ("a", "b")
     attrs = {"transpose_a": False, "transpose_b": False}
-    dtypes = _DTYPES
+    dtypes = _MATRICES
     ulp = _ULP
     samples = (
         S((3, 4), (4, 5)),
@@ -101,7 +104,7 @@ class BatchMatMulV2(Op):
     kind = Kind.CONTRACT
     inputs = ("x", "y")
     attrs = {"adj_x": False, "adj_y": False}
-    dtypes = _DTYPES
+    dtypes = _BATCHES
     ulp = _ULP
     samples = (
         S((2, 3, 4), (2, 4, 5)),
@@ -109,8 +112,16 @@ class BatchMatMulV2(Op):
         S((2, 4, 3), (4, 5), adj_x=True),
         S((3, 4), (2, 5, 4), adj_y=True),
         S((0, 3, 4), (4, 5)),
-        Bad((2, 3, 4), (2, 5, 6), match="Matrix size-incompatible"),
-        Bad((2, 3, 4), (3, 4, 6), match="Incompatible shapes"),
+        Bad(
+            (2, 3, 4),
+            (2, 5, 6),
+            match=r"Matrix size-incompatible: In\[0\]: \[2,3,4\], In\[1\]: \[2,5,6\] 0 0",
+        ),
+        Bad(
+            (2, 3, 4),
+            (3, 4, 6),
+            match=r"must have compatible batch dimensions: \[2,3,4\] vs. \[3,4,6\]",
+        ),
     )
 
     def infer(x, y, adj_x=False, adj_y=False):
@@ -119,8 +130,15 @@ class BatchMatMulV2(Op):
         m, k = _sides(x.shape, adj_x)
         other, n = _sides(y.shape, adj_y)
         if k is not None and other is not None and k != other:
-            raise _incompatible(x.shape, y.shape)
-        return Spec((*broadcast(x.shape[:-2], y.shape[:-2]), m, n), x.dtype)
+            raise _incompatible(x.shape, y.shape, f" {int(adj_x)} {int(adj_y)}")
+        try:
+            batch = shapes.broadcast(x.shape[:-2], y.shape[:-2])
+        except ValueError:
+            raise errors.invalid_argument(
+                "In[0] and In[1] must have compatible batch dimensions: "
+                f"{brackets(x.shape)} vs. {brackets(y.shape)}"
+            ) from None
+        return Spec((*batch, m, n), x.dtype)
 
     def kernel(x, y, adj_x=False, adj_y=False):
         x = np.conjugate(np.swapaxes(x, -1, -2)) if adj_x else x
@@ -190,9 +208,9 @@ def _sides(shape, flipped):
     return (shape[-1], shape[-2]) if flipped else (shape[-2], shape[-1])
 
 
-def _incompatible(a, b):
+def _incompatible(a, b, more=""):
     return errors.invalid_argument(
-        f"Matrix size-incompatible: In[0]: {brackets(a)}, In[1]: {brackets(b)}"
+        f"Matrix size-incompatible: In[0]: {brackets(a)}, In[1]: {brackets(b)}{more}"
     )
 
 
@@ -258,3 +276,35 @@ def matmul(
     if (transpose_a or transpose_b) and a.dtype.is_complex:
         a, b = conj(a) if transpose_a else a, conj(b) if transpose_b else b
     return _batches(a, b, transpose_a or adjoint_a, transpose_b or adjoint_b, name or "MatMul")
+
+
+@export("linalg.matvec")
+def matvec(
+    a,
+    b,
+    transpose_a=False,
+    adjoint_a=False,
+    a_is_sparse=False,
+    b_is_sparse=False,
+    name=None,
+):
+    """The product of matrices and vectors; leading dimensions are batches and broadcast.
+
+    Args:
+        a: number tensor `[..., m, k]` (`[..., k, m]` if transposed).
+        b: tensor of a's dtype, `[..., k]`.
+        transpose_a: whether to transpose the last two dimensions first.
+        adjoint_a: whether to conjugate and transpose them first.
+        a_is_sparse, b_is_sparse: hints that change nothing in the result.
+        name: of the operation in a graph.
+    Returns: tensor `[..., m]`.
+    Raises: InvalidArgumentError: sizes that do not fit. ValueError: transpose and adjoint.
+
+    >>> tf.linalg.matvec([[1., 2.], [3., 4.]], [1., 1.]).numpy()
+    array([3., 7.], dtype=float32)
+    """
+    if a.__class__ is not EagerTensor:
+        a = convert(a)
+    columns = expand_dims(convert(b, None, a.dtype), -1)
+    product = matmul(a, columns, transpose_a=transpose_a, adjoint_a=adjoint_a, name=name)
+    return squeeze(product, (-1,))

@@ -2,9 +2,9 @@
 
 A check takes a `Case` and raises AssertionError. What an oracle is called with goes by kind:
 
-- elementwise: Python scalars, one element of each operand at a time (`math.f` becomes `cmath.f`
-  for complex ones); where it has no value it raises ValueError, OverflowError or
-  ZeroDivisionError, and it must have one somewhere in each sample;
+- elementwise with a `scalar` rule: Python scalars, one element of each operand at a time
+  (`math.f` becomes `cmath.f` for complex ones); where it has no value it raises ValueError,
+  OverflowError or ZeroDivisionError, and it must have one somewhere in each sample;
 - an oracle of one list (its parameter is called `items`, or it is a builtin such as `sum`): the
   elements along the reduced axes; it gives one number, or a list of as many;
 - every other: whole arrays, floats and complex numbers widened to 64 bits a part.
@@ -165,7 +165,7 @@ def sampled() -> dict[str, type[Op]]:
 def reference(case: Case, arrays: list[np.ndarray]) -> list[Any]:
     """What the oracle gives: arrays of Python objects or of wide numbers."""
     oracle = case.op.oracle
-    if case.op.kind is Kind.ELEMENTWISE:
+    if case.op.kind is Kind.ELEMENTWISE and case.op.scalar is not None:
         return [each_element(case, arrays)]
     if takes_items(oracle):
         return [along(case, arrays[0])]

@@ -2,7 +2,7 @@
 
 from headrace.base.export import EXPORTS
 from headrace.keras.engine import sequential
-from headrace.keras.layers import core, input_layer
+from headrace.keras.layers import core, input_layer, normalization
 
 sequential.LAYERS.update(
     (name.rpartition(".")[2], value)
@@ -10,4 +10,4 @@ sequential.LAYERS.update(
     if name.startswith(("keras.layers.", "keras.Sequential", "keras.Model"))
 )
 
-__all__ = ["core", "input_layer"]
+__all__ = ["core", "input_layer", "normalization"]

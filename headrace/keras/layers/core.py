@@ -168,9 +168,9 @@ class Dropout(Layer):
     """In training, sets some inputs to 0 and scales up the rest (Srivastava et al. 2014).
 
     Args:
-        rate: the share that is dropped, in [0, 1].
-        noise_shape: shape of the mask; axes of size 1 share it.
-        seed: int.
+        rate: the share that is dropped, in [0, 1); 1 is refused when it is called.
+        noise_shape: shape of the mask; axes of size 1 share it, None stands for all.
+        seed: int: the seed of the first call, which each further call adds 1 to.
     Raises:
         ValueError: another rate.
     """
@@ -185,19 +185,15 @@ class Dropout(Layer):
             )
         self.rate, self.noise_shape, self.seed = rate, noise_shape, seed
         self.supports_masking = True
+        self._next_seed = seed
 
     def call(self, inputs: Any, training: Any = None) -> Any:
-        if not training or not self.rate:
+        if not training or self.rate == 0:
             return inputs
-        if self.rate >= 1:
-            return tf.zeros_like(inputs)
-        shape = tuple(inputs.shape)
-        if self.noise_shape is not None:
-            pairs = zip(self.noise_shape, shape, strict=True)
-            shape = tuple(n if wanted is None else wanted for wanted, n in pairs)
-        draws = tf.random.uniform(shape, dtype=inputs.dtype, seed=self.seed)
-        kept = draws >= self.rate
-        return tf.where(kept, inputs * (1.0 / (1.0 - self.rate)), tf.zeros_like(inputs))
+        seed = self._next_seed
+        if seed is not None:
+            self._next_seed = seed + 1
+        return tf.nn.dropout(inputs, self.rate, noise_shape=self.noise_shape, seed=seed)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return tf.TensorShape(input_shape)

@@ -15,12 +15,13 @@ from headrace.core.dispatch import apply
 from headrace.core.op import Kind, Op, Spec
 from headrace.ops.cast import cast, conj
 from headrace.ops.compare import greater, where
+from headrace.ops.concat_pad import concat
 from headrace.ops.elementwise import maximum
 from headrace.ops.make import unary
 from headrace.ops.reduce import reduce_sum
 from headrace.ops.reshape import transpose
 from headrace.ops.samples import S
-from headrace.ops.transcendental import BOTH, ULP, erf, exp, tanh
+from headrace.ops.transcendental import BOTH, ULP, erfc, exp, tanh
 
 inf, nan = math.inf, math.nan
 _SPECIAL = S(values=[-1.0, 1.0, inf, -inf, nan], dtype=("float32",), grad=False)
@@ -266,7 +267,7 @@ def leaky_relu(features, alpha=0.2, name=None):
     return apply(LeakyRelu, (features,), {"alpha": float(alpha)}, name=name)
 
 
-def _shifted(x, axis):
+def shifted(x, axis):
     """x minus its largest value along an axis: exponentials of it do not overflow."""
     wide = _wide(x)
     return wide - wide.max(axis=axis, keepdims=True, initial=-inf)
@@ -286,7 +287,7 @@ class Softmax(Op):
         return Spec(logits.shape, logits.dtype)
 
     def kernel(logits):
-        powers = np.exp(_shifted(logits, -1))
+        powers = np.exp(shifted(logits, -1))
         return (powers / powers.sum(axis=-1, keepdims=True)).astype(logits.dtype)
 
     def grad(dy, y, logits):
@@ -322,9 +323,9 @@ class LogSoftmax(Op):
         return Spec(logits.shape, logits.dtype)
 
     def kernel(logits):
-        shifted = _shifted(logits, -1)
-        total = np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-        return (shifted - total).astype(logits.dtype)
+        rest = shifted(logits, -1)
+        total = np.log(np.exp(rest).sum(axis=-1, keepdims=True))
+        return (rest - total).astype(logits.dtype)
 
     def grad(dy, y, logits):
         return dy - reduce_sum(dy, -1, keepdims=True) * exp(y)
@@ -353,8 +354,10 @@ def _along(op, logits, axis, name):
     logits = convert(logits)
     axis = -1 if axis is None else static(axis)
     rank = logits.ndim
-    if axis in (-1, rank - 1):
+    if axis == -1 or axis + 1 == rank:
         return apply(op, (logits,), name=name)
+    if rank is None:
+        raise ValueError(f"Softmax along axis {axis} needs logits whose rank is known.")
     if not -rank <= axis < rank:
         raise errors.invalid_argument(
             f"`axis` must be in range [{-rank}, {rank}) where {rank} is the number of "
@@ -409,13 +412,13 @@ def gelu(features, approximate=False, name=None):
     x = convert(features)
     if not x.dtype.is_floating:
         raise ValueError(
-            f"`features.dtype` must be a floating point tensor. Received:"
+            "`features.dtype` must be a floating point tensor.Received:"
             f"features.dtype={x.dtype}"
         )
     if approximate:
         inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
         return 0.5 * x * (1.0 + tanh(inner))
-    return 0.5 * x * (1.0 + erf(x / math.sqrt(2.0)))
+    return 0.5 * x * erfc(-x * math.sqrt(0.5))
 
 
 @export("nn.silu", "nn.swish")
@@ -424,13 +427,30 @@ def silu(features, beta=1.0):
 
     Args:
         features: float tensor.
-        beta: the slope inside.
+        beta: the slope inside: a number, or a tensor that broadcasts.
 
     >>> tf.nn.silu([0., 1.]).numpy()
     array([0.       , 0.7310586], dtype=float32)
     """
     x = convert(features)
-    return x * sigmoid(x if beta == 1.0 else beta * x)
+    return x * sigmoid(x if beta.__class__ in (int, float) and beta == 1 else beta * x)
+
+
+@export("nn.crelu")
+def crelu(features, axis=-1, name=None):
+    """The positive parts of `x` and of `-x`, side by side (Shang et al. 2016).
+
+    Args:
+        features: real tensor of rank 1 or more.
+        axis: int, the axis along which they are joined.
+        name: of the operation in a graph.
+    Returns: tensor that is twice as long along the axis.
+
+    >>> tf.nn.crelu([-1., 2.]).numpy()
+    array([0., 2., 1., 0.], dtype=float32)
+    """
+    x = convert(features)
+    return relu(concat([x, -x], axis), name=name)
 
 
 @export("math.log_sigmoid")
