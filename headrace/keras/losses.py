@@ -181,8 +181,11 @@ def weighted(losses: Any, sample_weight: Any, reduction: str) -> Any:
 def fitted(weight: Any, values: Any) -> Any:
     """A weight with axes of size 1 added or removed, so that it broadcasts to `values`."""
     rank, wanted = weight.shape.rank, values.shape.rank
-    if rank == 0 or rank is None or wanted is None:
+    if rank == 0:
         return weight
+    if rank is None or wanted is None:
+        ones = tf.ones([tf.maximum(tf.rank(values) - tf.rank(weight), 0)], "int32")
+        return tf.reshape(weight, tf.concat([tf.shape(weight)[: tf.rank(values)], ones], 0))
     if rank == wanted + 1 and weight.shape[-1] == 1:
         return tf.squeeze(weight, [-1])
     while rank < wanted:
@@ -195,13 +198,19 @@ def squeezed(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     if not (isinstance(y_pred, tf.Tensor) and isinstance(y_true, tf.Tensor)):
         y_pred, y_true = tf.convert_to_tensor(y_pred), tf.convert_to_tensor(y_true)
     if y_pred.ndim is None or y_true.ndim is None:
-        return y_true, y_pred
+        return _like(y_true, y_pred), _like(y_pred, y_true)
     difference = y_pred.ndim - y_true.ndim
-    if difference == 1 and y_pred.shape[-1] == 1 and y_true.ndim:
+    if difference == 1 and y_pred.shape[-1] in (1, None) and y_true.ndim:
         y_pred = tf.squeeze(y_pred, [-1])
-    elif difference == -1 and y_true.shape[-1] == 1 and y_pred.ndim:
+    elif difference == -1 and y_true.shape[-1] in (1, None) and y_pred.ndim:
         y_true = tf.squeeze(y_true, [-1])
     return y_true, y_pred
+
+
+def _like(x: Any, other: Any) -> Any:
+    """`x` of unknown rank, without its last axis if it turns out to have one more."""
+    more = tf.rank(x) - tf.rank(other)
+    return tf.cond(tf.equal(more, 1), lambda: tf.squeeze(x, [-1]), lambda: tf.identity(x))
 
 
 class LossFunctionWrapper(Loss):

@@ -77,8 +77,12 @@ def check(spec: InputSpec, x: Any, layer: str, position: int = 0) -> None:
         ValueError: in Keras' words.
     """
     dims = x.shape
-    rank = len(dims)
     head = f'Input {position} of layer "{layer}" is incompatible with the layer: '
+    if dims.rank is None:
+        if (spec.ndim, spec.max_ndim, spec.min_ndim) == (None, None, None):
+            return
+        raise ValueError(f"{head}its rank is undefined, but the layer requires a defined rank.")
+    rank = dims.rank
     if spec.ndim is not None and not spec.allow_last_axis_squeeze and rank != spec.ndim:
         raise ValueError(
             f"{head}expected ndim={spec.ndim}, found ndim={rank}. Full shape received: {dims}"

@@ -314,10 +314,10 @@ class Layer(Weighted):
         shapes = tf.nest.map_structure(lambda x: x.shape, inputs)
         with tf.init_scope():
             self.build(shapes)
-        self.built = True
-        if self._initial_weights is not None:
-            self.set_weights(self._initial_weights)
-            self._initial_weights = None
+            self.built = True
+            if self._initial_weights is not None:
+                self.set_weights(self._initial_weights)
+                self._initial_weights = None
 
     def _check_spec(self, inputs: Any) -> None:
         wanted = self.input_spec
@@ -435,8 +435,14 @@ class Layer(Weighted):
 
 def _shapes_of(structure: Any) -> Any:
     if isinstance(structure, tf.Tensor):
-        return tuple(structure.shape)
-    return tf.nest.map_structure(lambda x: tuple(getattr(x, "shape", ())), structure)
+        return _dims(structure)
+    return tf.nest.map_structure(_dims, structure)
+
+
+def _dims(x: Any) -> Any:
+    """The shape of a tensor as a tuple (None: not even the rank is known)."""
+    shape = getattr(x, "shape", ())
+    return None if getattr(shape, "rank", 0) is None else tuple(shape)
 
 
 def _declared_shape(kwargs: dict[str, Any]) -> tuple[int | None, ...] | None:

@@ -188,7 +188,13 @@ class Dropout(Layer):
         self._next_seed = seed
 
     def call(self, inputs: Any, training: Any = None) -> Any:
-        if not training or self.rate == 0:
+        if isinstance(training, (tf.Tensor, tf.Variable)):
+            training = tf.cast(training, "bool")
+            return tf.cond(training, lambda: self._drop(inputs), lambda: tf.identity(inputs))
+        return self._drop(inputs) if training else inputs
+
+    def _drop(self, inputs: Any) -> Any:
+        if self.rate == 0:
             return inputs
         seed = self._next_seed
         if seed is not None:
@@ -229,8 +235,11 @@ class Flatten(Layer):
         rank = inputs.ndim
         if self.data_format == "channels_first" and rank > 2:
             inputs = tf.transpose(inputs, (0, *range(2, rank), 1))
-        size = int(np.prod(inputs.shape[1:].as_list())) if rank > 1 else 1
-        return tf.reshape(inputs, [inputs.shape[0], size])
+        batch, *rest = inputs.shape if rank else (1,)
+        if None not in rest:
+            return tf.reshape(inputs, [-1 if batch is None else batch, int(np.prod(rest))])
+        shape = tf.shape(inputs)
+        return tf.reshape(inputs, [shape[0], tf.reduce_prod(shape[1:])])
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         dims = tuple(tf.TensorShape(input_shape))

@@ -25,12 +25,12 @@ class _Running(Metric):
         weights = None
         if sample_weight is not None:
             weights = fitted(tf.cast(sample_weight, self._dtype), values)
-            if weights.shape.rank and weights.shape.rank > values.shape.rank:
-                extra = tuple(range(values.shape.rank, weights.shape.rank))
-                weights = tf.reduce_mean(weights, extra)
+            rank, wanted = weights.shape.rank, values.shape.rank
+            if rank is not None and wanted is not None and rank > wanted:
+                weights = tf.reduce_mean(weights, tuple(range(wanted, rank)))
             values = values * weights
         self.total.assign_add(
-            tf.reduce_sum(values) if values.ndim else values, read_value=False
+            values if values.ndim == 0 else tf.reduce_sum(values), read_value=False
         )
         return weights, values
 
@@ -78,7 +78,8 @@ class Mean(_Running):
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         weights, values = self._add(values, sample_weight)
         if weights is None:
-            count = float(values.shape.num_elements() if values.ndim else 1)
+            known = values.shape.num_elements()
+            count = tf.cast(tf.size(values), self._dtype) if known is None else float(known)
         else:
             count = tf.reduce_sum(weights + tf.zeros_like(values))
         self.count.assign_add(count, read_value=False)

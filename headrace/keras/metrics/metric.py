@@ -63,16 +63,17 @@ class Metric(Layer):
         """
         outer, context.scope = context.scope, ""
         try:
-            return super().add_weight(
-                name=name,
-                shape=shape,
-                dtype=dtype,
-                trainable=False,
-                initializer=initializer,
-                synchronization=synchronization,
-                aggregation=aggregation,
-                **kwargs,
-            )
+            with tf.init_scope():
+                return super().add_weight(
+                    name=name,
+                    shape=shape,
+                    dtype=dtype,
+                    trainable=False,
+                    initializer=initializer,
+                    synchronization=synchronization,
+                    aggregation=aggregation,
+                    **kwargs,
+                )
         finally:
             context.scope = outer
 
