@@ -199,7 +199,15 @@ class Dropout(Layer):
         seed = self._next_seed
         if seed is not None:
             self._next_seed = seed + 1
-        return tf.nn.dropout(inputs, self.rate, noise_shape=self.noise_shape, seed=seed)
+        shape = self._mask_shape(inputs)
+        return tf.nn.dropout(inputs, self.rate, noise_shape=shape, seed=seed)
+
+    def _mask_shape(self, inputs: Any) -> Any:
+        wanted = self.noise_shape
+        if wanted is None or inputs.shape.is_fully_defined():
+            return wanted
+        dims = tf.shape(inputs)
+        return tf.stack([dims[i] if size is None else size for i, size in enumerate(wanted)])
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return tf.TensorShape(input_shape)
