@@ -19,14 +19,18 @@ import numpy as np
 from headrace.base import errors
 from headrace.base.dtypes import HANDLES, DType, from_numpy
 from headrace.base.export import export, export_value
+from headrace.base.lazy import lazy_module
 from headrace.base.names import UniqueNames
 from headrace.base.shapes import TensorShape
 from headrace.core import context
 from headrace.core.context import state
+from headrace.core.effects import waits
 from headrace.core.explain import graph_dtype_problem, in_graph
 from headrace.core.op import Attrs, Kind, Op, Spec
 from headrace.core.tensor import EagerTensor, Tensor, next_uid
 
+messages = lazy_module("headrace.core.messages")
+graph_defs = lazy_module("headrace.core.graph_def")
 _HERE = str(Path(__file__).parent.parent)
 _FOLDED = 64
 """Integer results of so many elements are computed while the graph is built (shapes, axes)."""
@@ -184,7 +188,12 @@ class Node:
     @property
     def control_inputs(self) -> list[Node]:
         """The operations that must have run before: those that were asked for, and effects."""
-        return list(self.control)
+        return [*self.control, *waits(self.graph.nodes).get(id(self), ())]
+
+    @property
+    def node_def(self) -> Any:
+        """The operation as TensorFlow's message."""
+        return graph_defs.node_def(self)
 
     def values(self) -> tuple[Symbol, ...]:
         """The results."""
@@ -196,9 +205,12 @@ class Node:
         Raises:
             ValueError: there is none of this name.
         """
-        if name not in self.attrs:
+        if name in self.attrs:
+            return self.attrs[name]
+        found = self.node_def.attr
+        if name not in found:
             raise ValueError(f"Operation {self.name!r} has no attr named {name!r}.")
-        return self.attrs[name]
+        return messages.plain_value(found[name])
 
     def widen(self, attrs: Attrs, specs: Sequence[Spec]) -> list[Symbol]:
         """Give the node further results; returns their symbols.
@@ -349,6 +361,20 @@ class Graph:
         return self
 
     # Looking
+
+    @property
+    def version(self) -> int:
+        """A number that grows with every operation that is added."""
+        return len(self.nodes)
+
+    def as_graph_def(self, from_version: int | None = None, add_shapes: bool = False) -> Any:
+        """The graph as TensorFlow's `GraphDef` message, with the functions that it calls.
+
+        Args:
+            from_version: only what was added since `version` was this.
+            add_shapes: whether the shapes of all results are written too.
+        """
+        return graph_defs.graph_def(self, from_version or 0, add_shapes)
 
     def get_operations(self) -> list[Node]:
         """All operations, in program order."""

@@ -3,7 +3,7 @@
 Here the few functions that lower floors call are handed to them (`core.convert.hooks`).
 """
 
-from headrace.core import devices, dlpack, module, scopes
+from headrace.core import devices, dlpack, messages, module, scopes
 from headrace.core.convert import hooks
 from headrace.ops import (
     assertions,
@@ -54,6 +54,7 @@ __all__ = [
     "gather",
     "host",
     "matmul",
+    "messages",
     "math",
     "module",
     "nn",

@@ -50,7 +50,7 @@ def Assert(condition, data, summarize=None, name=None):
             f"Expected '{condition!s}' to be true. Summarized data: {shown}"
         )
 
-    return deferred(check, [condition, *data])
+    return deferred(check, [condition, *data], lambda condition, *_: reduce_all(condition))
 
 
 def _elements(tensor, summarize):
@@ -138,7 +138,11 @@ def assert_all_finite(x, message, name=None):
 def _compare(sign, test, x, y, message, summarize):
     x = convert(x)
     y = convert(y, None, x.dtype)
-    return deferred(lambda x, y: _compared(sign, test, x, y, message, summarize), [x, y])
+    return deferred(
+        lambda x, y: _compared(sign, test, x, y, message, summarize),
+        [x, y],
+        lambda x, y: reduce_all(test(x, y)),
+    )
 
 
 def _compared(sign, test, x, y, message, summarize):
@@ -224,7 +228,11 @@ def assert_greater_equal(x, y, message=None, summarize=None, name=None):
 
 
 def _against_zero(sign, test, x, message, summarize, gap="\n"):
-    return deferred(lambda x: _compared_with_zero(sign, test, x, message, summarize, gap), [x])
+    return deferred(
+        lambda x: _compared_with_zero(sign, test, x, message, summarize, gap),
+        [x],
+        lambda x: reduce_all(test(x, convert(0, x.dtype))),
+    )
 
 
 def _compared_with_zero(sign, test, x, message, summarize, gap):
@@ -304,12 +312,18 @@ def assert_near(x, y, rtol=None, atol=None, message=None, summarize=None, name=N
     rtol = convert(epsilon if rtol is None else rtol, real)
     atol = convert(epsilon if atol is None else atol, real)
     return deferred(
-        lambda *values: _near(*values, message=message, summarize=summarize), [x, y, rtol, atol]
+        lambda *values: _near(*values, message=message, summarize=summarize),
+        [x, y, rtol, atol],
+        lambda *values: reduce_all(_are_near(*values)),
     )
 
 
+def _are_near(x, y, rtol, atol):
+    return compare.less_equal(absolute(subtract(x, y)), atol + rtol * absolute(y))
+
+
 def _near(x, y, rtol, atol, message, summarize):
-    condition = compare.less_equal(absolute(subtract(x, y)), atol + rtol * absolute(y))
+    condition = _are_near(x, y, rtol, atol)
     if bool(reduce_all(condition)):
         return
     named = [f"{n} (shape={t.shape} dtype={t.dtype.name}) = " for n, t in (("x", x), ("y", y))]

@@ -43,7 +43,7 @@ class NoOp(Op):
 
 
 class Assert(Op):
-    """A check of values that ends the program's run if it fails."""
+    """A condition, and values about which `check` raises an error where it does not hold."""
 
     kind = Kind.CONTROL
     inputs = ("*data",)
@@ -56,7 +56,9 @@ class Assert(Op):
         return ()
 
     def kernel(*data: Any, check: Callable[..., None]) -> Any:  # type: ignore[misc]
-        check(*map(wrap, data))
+        condition, *values = data
+        if not condition:
+            check(*map(wrap, values))
         return ()
 
 
@@ -82,17 +84,21 @@ class PrintV2(Op):
         return ()
 
 
-def deferred(check: Callable[..., None], values: Sequence[Any]) -> Any:
+def deferred(
+    check: Callable[..., None], values: Sequence[Any], holds: Callable[..., Any]
+) -> Any:
     """Let `check(*values)` run where it stands in the program: now, or in the graph.
 
     Args:
         check: function of tensors that raises an error or returns.
+        values: tensors, or what becomes tensors.
+        holds: function of the same tensors: a bool scalar, whether `check` would return.
     """
     tensors = [convert(value) for value in values]
     if state.graph is None:
         check(*tensors)
         return None
-    add_node(Assert, tensors, {"check": check}, None)
+    add_node(Assert, [holds(*tensors), *tensors], {"check": check}, None)
     return state.graph.nodes[-1]
 
 

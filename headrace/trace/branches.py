@@ -21,7 +21,7 @@ from headrace.core.graph import Node
 from headrace.core.op import Kind, Op, Spec
 from headrace.ops.reshape import identity
 from headrace.trace.body import Body
-from headrace.trace.func_graph import FuncGraph
+from headrace.trace.func_graph import NUMBERS, FuncGraph
 from headrace.trace.gradients import backward_of, call_backward
 from headrace.trace.structures import (
     Function,
@@ -171,7 +171,7 @@ def branching(index: Any, functions: Sequence[Function], name: str) -> Any:
     graphs = []
     kinds = ("true", "false") if index.dtype is bool_dtype else range(len(functions))
     for kind, function in zip(kinds, functions, strict=True):
-        graph = FuncGraph(f"{name}_{kind}_{id(function) % 100000}")
+        graph = FuncGraph(f"{name}_{kind}_{next(NUMBERS)}")
         with graph:
             graph.structured_outputs = function()
             graph.outputs = [identity(s) for s in collected(graph.structured_outputs, graph)]

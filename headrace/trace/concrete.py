@@ -14,6 +14,7 @@ import numpy as np
 from headrace.base import errors, nest
 from headrace.base.dtypes import kernel_name
 from headrace.base.export import export
+from headrace.base.lazy import lazy_module
 from headrace.core.context import modes, state
 from headrace.core.convert import convert
 from headrace.core.graph import Node, Symbol
@@ -27,6 +28,8 @@ from headrace.trace.body import Body
 from headrace.trace.func_graph import FuncGraph, array_of
 from headrace.trace.gradients import call
 from headrace.trace.signature import Bound
+
+graph_defs = lazy_module("headrace.core.graph_def")
 
 
 @export("types.experimental.ConcreteFunction")
@@ -96,6 +99,11 @@ class ConcreteFunction:
             specs.append(leaf)
         args, kwargs = nest.pack_sequence_as(self._bound.structure, specs)
         return tuple(args), dict(kwargs)
+
+    @property
+    def function_def(self) -> Any:
+        """The function as TensorFlow's `FunctionDef` message."""
+        return graph_defs.function_def(self.graph, self.graph.name)
 
     @property
     def output_shapes(self) -> Any:

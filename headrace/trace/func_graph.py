@@ -8,6 +8,7 @@ there). Read `core/graph.py` before.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,6 +21,10 @@ from headrace.core.variable import Variable
 
 _SMALL = 128
 """Eager tensors of so many elements become constants; larger ones are captured."""
+
+
+NUMBERS = itertools.count(1)
+"""What makes the names of functions unique."""
 
 
 class FuncGraph(Graph):
@@ -54,7 +59,7 @@ class FuncGraph(Graph):
         if isinstance(tensor, EagerTensor):
             array = tensor._array
             if array.size <= _SMALL and tensor._uid is None and tensor.dtype not in HANDLES:
-                return self.constant(array, f"{name}/")
+                return self.constant(array, f"{self.names.unique(name)}/")
             return self._captured(tensor, Spec(array.shape, tensor.dtype), name)
         assert isinstance(tensor, Symbol)
         graph = tensor.node.graph
@@ -73,6 +78,7 @@ class FuncGraph(Graph):
         """A constant of the source as one of this graph."""
         found = self._constants.get(id(constant))
         if found is None:
+            name = self.names.unique(name)
             found = self.constant(constant.node.attrs["value"], f"{name}/")
             self._constants[id(constant)] = found
         return found
@@ -87,7 +93,7 @@ class FuncGraph(Graph):
         if found is None:
             value = spec.value if spec.dtype is resource else None
             attrs = {"dtype": spec.dtype, "shape": spec.shape}
-            symbol = self.add(Placeholder, (), attrs, f"{name}/")
+            symbol = self.add(Placeholder, (), attrs, f"{self.names.unique(name)}/")
             symbol.spec = spec._replace(value=value)
             found = self.captures[id(outside)] = (outside, symbol)
         return found[1]
@@ -156,4 +162,4 @@ def array_of(outside: Any) -> Any:
     return outside._array
 
 
-__all__ = ["FuncGraph", "array_of", "given_in"]
+__all__ = ["NUMBERS", "FuncGraph", "array_of", "given_in"]

@@ -29,7 +29,7 @@ from headrace.trace import autograph as autographs
 from headrace.trace import signature as signatures
 from headrace.trace.body import Body
 from headrace.trace.concrete import ConcreteFunction, as_result
-from headrace.trace.func_graph import FuncGraph, array_of
+from headrace.trace.func_graph import NUMBERS, FuncGraph, array_of
 from headrace.trace.signature import Bound, Fixed, Signature
 from headrace.trace.traces import Traces
 
@@ -192,7 +192,7 @@ class Function:
         self, bound: Bound, births: list[Variable] | None, reason: str, actual: Bound
     ) -> ConcreteFunction:
         self._traces.count += 1
-        graph = FuncGraph(f"__inference_{self._name}_{next(_numbers)}")
+        graph = FuncGraph(f"__inference_{self._name}_{next(NUMBERS)}")
         graph.function = self._name
         graph.birth = Birth(births, actual)  # type: ignore[attr-defined]
         function = self._python_function
@@ -299,7 +299,6 @@ class WeakMethod:
 
 
 weakref_ = lazy_module("weakref")
-_numbers = iter(range(1, 1 << 60))
 
 
 @export("function")

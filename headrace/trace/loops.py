@@ -24,7 +24,7 @@ from headrace.ops.create import zeros_like
 from headrace.ops.tensor_list.elements import item
 from headrace.ops.tensor_list.value import TensorList
 from headrace.trace.body import Body
-from headrace.trace.func_graph import FuncGraph
+from headrace.trace.func_graph import NUMBERS, FuncGraph
 from headrace.trace.gradients import backward_of, call_backward, differentiable
 from headrace.trace.structures import Function, named, outer_inputs, share, zeros_of
 
@@ -205,7 +205,7 @@ def looping(
     initial = [place.own(convert(x), f"{name}/input_{i}") for i, x in enumerate(start)]
     graphs = []
     for kind, function in (("cond", cond), ("body", body)):
-        graph = FuncGraph(f"{name}_{kind}_{id(function) % 100000}")
+        graph = FuncGraph(f"{name}_{kind}_{next(NUMBERS)}")
         with graph:
             arguments = []
             for tensor, shape in zip(initial, dims, strict=True):
