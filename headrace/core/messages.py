@@ -67,7 +67,7 @@ def make_tensor_proto(
     array = to_array(values, wanted)
     if shape is None:
         return tensor_proto(array)
-    dims = tuple(int(n) for n in shapes.TensorShape(shape).as_list())
+    dims = tuple(n or 0 for n in shapes.TensorShape(shape).as_list())
     if verify_shape and dims != array.shape:
         raise TypeError(f"Expected Tensor's shape: {dims}, but got {array.shape}.")
     if array.size == 1 and (allow_broadcast or int(np.prod(dims)) == 1):
