@@ -209,6 +209,8 @@ def parsed_default(kind: str, text: str) -> Any:
     """The default of an attribute, from its text in `op_signatures.txt`."""
     if kind == "type":
         return as_dtype(text)
+    if kind == "list(type)":
+        return [as_dtype(name) for name in text.strip("[]").split(", ") if name]
     if kind == "shape":
         return None if text == "?" else json.loads(text)
     return json.loads(text)

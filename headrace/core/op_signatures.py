@@ -12,10 +12,9 @@ where a type is a dtype, the name of an attribute, `N * T` (N tensors of one typ
 from __future__ import annotations
 
 import functools
-import json
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 _FILE = Path(__file__).with_suffix(".txt")
 _LINE = re.compile(r"(\w+)\((.*?)\) -> \((.*?)\)(?: \{(.*)\})?")
@@ -53,7 +52,8 @@ class Signature(NamedTuple):
 
 
 @functools.cache
-def _lines() -> dict[str, str]:
+def table() -> dict[str, str]:
+    """The line of each operation, by its name."""
     text = _FILE.read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     return {line.partition("(")[0]: line for line in lines}
@@ -62,7 +62,7 @@ def _lines() -> dict[str, str]:
 @functools.cache
 def signature_of(name: str) -> Signature | None:
     """The signature of an operation; None for one that TensorFlow does not have."""
-    line = _lines().get(name)
+    line = table().get(name)
     if line is None:
         return None
     match = _LINE.fullmatch(line)
@@ -78,8 +78,3 @@ def _arguments(text: str) -> tuple[Argument, ...]:
         number, _, of = kind.rpartition(" * ")
         found.append(Argument(name, of.strip("[]"), number, of.startswith("[")))
     return tuple(found)
-
-
-def default_of(attribute: Attribute) -> Any:
-    """The default of an attribute that is a number, a truth value, a text, or such a list."""
-    return json.loads(attribute.default)
