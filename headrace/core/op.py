@@ -26,6 +26,11 @@ Conventions
   variable) and may go when nobody needs the result.
 - `label` is what a node of the op is called in a graph by default, where that is not the op's
   name (`Add` for `AddV2`).
+- `computed` names those static inputs of which `lower` takes single numbers as scalars of the
+  program, where they are only known when it runs.
+- `draws(**attrs)` of a stateful random op gives `(place, blocks)`: what else than the seeds
+  tells its place apart (see `core/rng.py`), and how far one run moves it. Its `lower` has the
+  place's three words (counter's lower and upper half, key; uint64) as first operand.
 - A rule that is missing says why: `no_grad="integer result"`, `no_lower="string data"`.
 """
 
@@ -86,6 +91,7 @@ class Op:
     no_grad: str | None = None
     partial: bool = False
     sparse: bool = False
+    computed: tuple[str, ...] = ()
     no_lower: str | None = None
     kernels: Mapping[DType, Callable[..., Any]] = {}
 
@@ -95,6 +101,7 @@ class Op:
     scalar: Callable[..., Any] | None = None
     lower: Callable[..., Any] | None = None
     oracle: Callable[..., Any] | None = None
+    draws: Callable[..., Any] | None = None
 
     # Derived once per record.
     table: dict[np.dtype, Callable[..., Any]]

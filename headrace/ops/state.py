@@ -7,6 +7,8 @@ variable itself, and a gradient with respect to the handle is one with respect t
 
 from __future__ import annotations
 
+import operator
+
 from headrace.base import errors
 from headrace.base.dtypes import ALL, int32, int64, resource
 from headrace.base.shapes import compatible
@@ -34,10 +36,12 @@ class ReadVariableOp(Op):
     dtypes = ALL
     stateful = True
     pure = True
-    no_lower = "a variable's buffer is an input of compiled code"
 
     def infer(resource, dtype):
         return resource.value
+
+    def lower(c, resource, dtype):
+        return c.read(resource)
 
     def kernel(resource, dtype):
         return resource._array
@@ -46,8 +50,11 @@ class ReadVariableOp(Op):
     sparse = True
 
 
-def _updating(name, update, doc):
-    """A record `name(resource, value)` that changes a variable by `update(variable, x)`."""
+def _updating(name, update, combine, doc):
+    """A record `name(resource, value)` that changes a variable by `update(variable, x)`.
+
+    `combine(old, value)` is what compiled code makes of an element.
+    """
 
     def infer(resource, value, dtype, validate_shape=False):
         held = resource.value
@@ -62,26 +69,36 @@ def _updating(name, update, doc):
         update(resource, wrap(value))
         return ()
 
+    def lower(c, resource, value, dtype, validate_shape=False):
+        if combine is None:
+            return c.assign(resource, value)
+        old = c.read(resource)
+        after = c.map(old.shape, old.dtype, lambda *i: combine(old[i], value[i]))
+        return c.assign(resource, after)
+
     rules = {"infer": infer, "kernel": kernel, "__doc__": doc, "__module__": __name__}
     rules.update(kind=Kind.STATE, inputs=("resource", "value"), attrs={"dtype": None})
     rules.update(types=_HANDLE, dtypes=ALL, stateful=True, no_grad="it has no result")
-    return type(name, (Op,), rules | {"no_lower": "it changes a variable"})
+    return type(name, (Op,), rules | {"lower": lower})
 
 
 UPDATES = {
     "assign": _updating(
         "AssignVariableOp",
         lambda variable, value: variable.assign(value, read_value=False),
+        None,
         "Gives a variable a new value.",
     ),
     "assign_add": _updating(
         "AssignAddVariableOp",
         lambda variable, value: variable.assign_add(value, read_value=False),
+        operator.add,
         "Adds to a variable.",
     ),
     "assign_sub": _updating(
         "AssignSubVariableOp",
         lambda variable, value: variable.assign_sub(value, read_value=False),
+        operator.sub,
         "Subtracts from a variable.",
     ),
 }

@@ -46,7 +46,6 @@ class If(Op):
     attrs = {"branches": (), "count": 0, "extras": ()}
     stateful = True
     partial = True
-    no_lower = "its branches are"
 
     def infer(*inputs: Spec, branches: Any, count: int, extras: Any) -> Any:  # type: ignore
         merged = list(branches[0].specs[:count])
@@ -60,6 +59,11 @@ class If(Op):
         index = _index(arrays[0], len(branches))
         results = branches[index](arrays[1:])
         return (*results[:count], *(results[i] if b == index else None for b, i in extras))
+
+    def lower(  # type: ignore
+        c: Any, *inputs: Any, branches: Any, count: int, extras: Any
+    ) -> Any:
+        return c.branches(branches, inputs[0], inputs[1:], count, extras)
 
     def grad(  # type: ignore[misc]
         dys: Any, ys: Any, *inputs: Any, branches: Any, count: int, extras: Any

@@ -43,7 +43,6 @@ class While(Op):
     attrs = {"cond": None, "body": None, "count": 0, "recorded": False}
     stateful = True
     partial = True
-    no_lower = "its condition and body are"
 
     def infer(  # type: ignore
         *inputs: Spec, cond: Any, body: Any, count: int, recorded: bool
@@ -74,6 +73,11 @@ class While(Op):
             for items, symbol in zip(lists, body.fetches[count:], strict=True)
         ]
         return [*values, np.array(rounds, np.int32), *held]
+
+    def lower(  # type: ignore
+        c: Any, *inputs: Any, cond: Any, body: Any, count: int, recorded: bool
+    ) -> Any:
+        return c.loop(cond, body, inputs, count, recorded)
 
     def grad(  # type: ignore[misc]
         dys: Any, ys: Any, *inputs: Any, cond: Any, body: Any, count: int, recorded: bool

@@ -26,6 +26,12 @@ class Affine(NamedTuple):
                 return None
         return self.terms.get(id(index), 0)
 
+    def equals(self, other: Affine) -> bool:
+        """Whether two sums are the same."""
+        keys = self.terms.keys() | other.terms.keys()
+        same = all(self.terms.get(k, 0) == other.terms.get(k, 0) for k in keys)
+        return same and self.constant == other.constant
+
     def span(self, without: frozenset[int] = frozenset()) -> tuple[int, int] | None:
         """The least and greatest value, the atoms of the ids `without` taken as 0."""
         low = high = self.constant

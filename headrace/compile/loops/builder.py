@@ -33,7 +33,7 @@ class Builder(Scalars):
     def __init__(self) -> None:
         super().__init__()
         self._temporaries: list[ir.Buffer] = []
-        self._stages: list[ir.Stage] = []
+        self._stages: list[ir.Step] = []
         self._failures: list[ir.Failure] = []
         self._checks: list[Condition] | None = None
         self._guards: tuple[Expr, ...] = ()
@@ -144,7 +144,7 @@ class Builder(Scalars):
                 ir.Begin(best, const(worst(value.dtype), value.dtype)),
                 ir.Begin(place, const(0, ir.INDEX)),
                 *nest((r,), (update,)),
-                *_stores(buffer, index, cast(Read(ir.INDEX, place), dtype)),
+                *stores(buffer, index, cast(Read(ir.INDEX, place), dtype)),
             )
             body += nest(index, inner)
         return Stored(buffer)
@@ -169,7 +169,7 @@ class Builder(Scalars):
             register = self._accumulate(combine, dtype, None)
             update = register.update(fitted(fn(*at), compute(dtype)))
             buffer = self._buffer(shape, dtype)
-            store = _stores(buffer, at, fitted(register.result(), dtype))
+            store = stores(buffer, at, fitted(register.result(), dtype))
             inner = store + update if exclusive else update + store
             body += nest(outer, (*register.begin(), *nest((step,), inner)))
         return Stored(buffer)
@@ -238,7 +238,7 @@ class Builder(Scalars):
             register = self._accumulate(combine, dtype, init)
             update = register.update(fitted(fn(index, r), compute(dtype)))
             buffer = self._buffer(shape, dtype)
-            store = _stores(buffer, index, fitted(register.result(), dtype))
+            store = stores(buffer, index, fitted(register.result(), dtype))
             body += nest(index, (*register.begin(), *nest(r, update), *store))
         return Stored(buffer)
 
@@ -247,7 +247,7 @@ class Builder(Scalars):
         with self._stage("map", index) as body:
             value = view.element(index)
             buffer = self._buffer(view.shape, view.dtype)
-            body += nest(index, _stores(buffer, index, value))
+            body += nest(index, stores(buffer, index, value))
         return Stored(buffer)
 
     @contextmanager
@@ -330,9 +330,7 @@ class Builder(Scalars):
         return verify(ir.Loops(name, tuple(inputs), tuple(outputs), rest, stages, failures))
 
 
-def _stores(
-    buffer: ir.Buffer, index: Sequence[Expr], value: Scalar
-) -> tuple[ir.Statement, ...]:
+def stores(buffer: ir.Buffer, index: Sequence[Expr], value: Scalar) -> tuple[ir.Store, ...]:
     offset = ravel(index, buffer.shape)
     return tuple(ir.Store(buffer, offset, x, k) for k, x in enumerate(parts(value)))
 

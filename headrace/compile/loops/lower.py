@@ -45,15 +45,37 @@ def compile_op(
     for spec in (*specs, *expected):
         _demand_static(op, spec)
     inputs = [ir.Buffer(f"x{k}", _shape(s), s.dtype) for k, s in enumerate(specs)]
-    operands = [Stored(buffer) for buffer in inputs]
     c = Builder()
+    found = applied(c, op, [Stored(buffer) for buffer in inputs], expected, given)
+    return c.finish(op.name, inputs, found)
+
+
+def applied(
+    c: Builder,
+    op: type[Op],
+    operands: Sequence[Any],
+    expected: Sequence[Spec],
+    attrs: Mapping[str, Any],
+) -> tuple[Any, ...]:
+    """What the rule of a record makes of its operands.
+
+    Args:
+        c: the builder.
+        op: a record with `scalar` or `lower`.
+        operands: views, or what else stands for a value there.
+        expected: what is known of the results.
+        attrs: attributes and static inputs; the record's defaults fill the rest.
+    Raises:
+        CannotLower: this can't become loops.
+    """
+    given = {**op.attrs, **{k: _static(v) for k, v in attrs.items()}}
     if op.lower is not None:
         found = op.lower(c, *operands, **given)
     else:
         found = elementwise(c, op, operands, expected, given)
     found = tuple(found) if isinstance(found, tuple | list) else (found,)
     _demand_results(op, found, expected)
-    return c.finish(op.name, inputs, found)
+    return found
 
 
 def elementwise(

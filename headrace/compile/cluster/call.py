@@ -1,0 +1,180 @@
+"""A cluster as machine code that a plan can call like a kernel.
+
+Variables that the code writes to are locked, in one order in all threads, and written in place
+(a buffer that a tensor still shares is left to it). Random places move on as eager ops would
+move them. Read `lowering.py` before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from headrace.base.dtypes import resource
+from headrace.compile.cluster.builder import State
+from headrace.compile.cluster.control import ClusterBuilder
+from headrace.compile.cluster.lowering import Lowering, Refused
+from headrace.compile.cluster.partition import Group, partition
+from headrace.compile.cluster.support import writes
+from headrace.compile.loops import ir
+from headrace.compile.loops.lower import CannotLower
+from headrace.compile.loops.views import Stored
+from headrace.compile.passes.program import Node, Program, static
+from headrace.compile.run.executable import executable
+from headrace.core import rng
+from headrace.core.graph import Const
+from headrace.core.op import Kind, Op
+
+_serial = attrgetter("_serial")
+
+
+class Native(Op):
+    """Native code for a part of a program; a node of it gives a list."""
+
+    kind = Kind.OPAQUE
+    inputs = ("*inputs",)
+    attrs = {"code": None}
+    no_grad = "gradients are taken before"
+    no_lower = "it is native code already"
+
+    def infer(*inputs: Any, code: Any) -> Any:
+        return [value.spec for value in code.program.fetches]
+
+    def kernel(*values: Any, code: Any) -> Any:
+        return code(values)
+
+
+def lowered(program: Program) -> tuple[ir.Loops, ClusterBuilder]:
+    """One program of loops for a program all of whose nodes can be lowered.
+
+    Inputs and states of the loops stand in the order of the program's inputs.
+
+    Raises:
+        Refused: a node can't be lowered after all.
+    """
+    c = ClusterBuilder()
+    changed = writes(program)
+    inputs: list[ir.Buffer] = []
+    states: list[ir.Buffer] = []
+    given: list[Any] = []
+    for place, value in enumerate(program.inputs):
+        held = value.spec.value if value.spec.dtype is resource else value.spec
+        if value.spec.dtype is not resource and held.dtype.np.kind == "O":
+            raise Refused(program.nodes[-1], "a list comes from outside")
+        buffer = ir.Buffer(f"x{place}", static(held) or (), held.dtype)
+        (states if value in changed else inputs).append(buffer)
+        if value in changed:
+            c.mutable.add(id(buffer))
+        given.append(State(buffer) if value.spec.dtype is resource else Stored(buffer))
+    lowering = Lowering(c, program, given)
+    try:
+        lowering.run()
+    except (CannotLower, Refused) as error:
+        raise Refused(program.nodes[lowering.now], str(error)) from None
+    loops = c.program(program.name or "cluster", inputs, states, lowering.results())
+    return loops, c
+
+
+class Code:
+    """A cluster's native code: `code(values) -> arrays`."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        loops, builder = lowered(program)
+        self.loops = loops
+        changed = writes(program)
+        self._inputs = [i for i, v in enumerate(program.inputs) if v not in changed]
+        self._variables = [i for i in self._inputs if program.inputs[i].spec.dtype is resource]
+        self._states = [i for i, v in enumerate(program.inputs) if v in changed]
+        self._constants = [array for _, array in builder.constants]
+        self._draws = [Draw(random.node) for random in builder.randoms]
+        self._plain = not (self._variables or self._states or self._constants or self._draws)
+        self._run = executable(loops)
+
+    def __call__(self, values: Sequence[Any]) -> Sequence[np.ndarray]:
+        """Run it on an array or variable for each input of the program."""
+        if self._plain:
+            return self._run(values)
+        arrays = [values[i] for i in self._inputs]
+        for place, i in enumerate(self._inputs):
+            if i in self._variables:
+                arrays[place] = values[i]._array
+        arrays += self._constants
+        if not self._states and not self._draws:
+            return self._run(arrays)
+        return self._changing(arrays, [values[i] for i in self._states])
+
+    def _changing(self, arrays: Sequence[np.ndarray], variables: list[Any]) -> Any:
+        held = sorted(variables, key=_serial)
+        for variable in held:
+            variable._lock.acquire()
+        try:
+            words = [draw.begin() for draw in self._draws]
+            memory = [variable._writable() for variable in variables]
+            found = self._run(arrays, [*memory, *words])
+        finally:
+            for variable in held:
+                variable._lock.release()
+        for draw, state in zip(self._draws, words, strict=True):
+            draw.end(state)
+        return found
+
+
+class Draw:
+    """Where a random node draws, from call to call."""
+
+    def __init__(self, node: Node) -> None:
+        attrs = {**node.op.attrs, **node.attrs}
+        assert node.op.draws is not None
+        self._place, _ = node.op.draws(**attrs)
+        self._seeds = attrs["seed"], attrs["seed2"]
+        self._owner = rng.Owner()
+
+    def begin(self) -> np.ndarray:
+        """The words that the code draws from: the counter's two halves, and the key."""
+        with rng.running(self._owner):
+            counter, key = rng.start(self._place, *self._seeds, 0)
+        self._first = counter
+        return np.array([counter & _WORD, counter >> 64, key], np.uint64)
+
+    def end(self, words: np.ndarray) -> None:
+        """Move on by as much as the code has drawn."""
+        low, high = int(words[0]), int(words[1])
+        drawn = (high << 64) + low - self._first
+        with rng.running(self._owner):
+            rng.start(self._place, *self._seeds, drawn)
+
+
+_WORD = (1 << 64) - 1
+
+
+def compiled(program: Program) -> Program:
+    """The program with native code in place of what can be lowered.
+
+    Args:
+        program: after the passes.
+    """
+    refused: set[Node] = set()
+    while True:
+        nodes: list[Node] = []
+        try:
+            for number, group in enumerate(partition(program, refused)):
+                nodes += _as_nodes(group, number)
+        except Refused as error:
+            refused.add(error.node)
+            continue
+        kept = [node for node in program.nodes if node.op is Const]
+        return Program([*kept, *nodes], program.inputs, program.fetches, program.name)
+
+
+def _as_nodes(group: Group, number: int) -> list[Node]:
+    part = group.program
+    if not group.lowered or not any(node.op.kind is not Kind.STATE for node in part.nodes):
+        return [node for node in part.nodes if node.op is not Const]
+    code = Code(part)
+    return [
+        Node(Native, f"native_{number}", part.inputs, {"code": code}, part.fetches, listed=True)
+    ]

@@ -1,0 +1,239 @@
+"""Branches and loops of a cluster: the bodies that a node holds become steps within steps.
+
+A loop variable is a buffer (a carry) that the condition and the body read and that is written
+again at the end of a round. What does not change from round to round is computed before the
+loop. Read `lowering.py` before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from headrace.base.dtypes import HANDLES
+from headrace.base.dtypes import bool as bool_dtype
+from headrace.compile.cluster.bodies import program_of_body
+from headrace.compile.cluster.builder import ProgramBuilder, State
+from headrace.compile.cluster.lists import Items, ListRules, items_like
+from headrace.compile.cluster.lowering import Lowering
+from headrace.compile.cluster.rounds import most_rounds
+from headrace.compile.cluster.support import writes
+from headrace.compile.loops import ir
+from headrace.compile.loops.expr import cast
+from headrace.compile.loops.lower import CannotLower
+from headrace.compile.loops.views import Stored, View
+from headrace.compile.passes.program import Node, has_effect, static
+from headrace.core.graph import Const
+from headrace.core.op import Kind, Spec
+
+_MOVABLE = frozenset({Kind.ELEMENTWISE, Kind.REDUCE, Kind.MOVEMENT, Kind.CONTRACT})
+"""What may be computed before a loop that may not run at all: it can't fail on floats."""
+
+
+class ClusterBuilder(ListRules, ProgramBuilder):
+    """`c` with branches, loops and lists."""
+
+    def branches(
+        self,
+        bodies: Sequence[Any],
+        index: View,
+        operands: Sequence[Any],
+        count: int,
+        extras: Any,
+    ) -> tuple[Any, ...]:
+        """One of several bodies, by a bool (true: the first) or a number."""
+        outer: Lowering = self.current
+        node = outer.program.nodes[outer.now]
+        for value in node.inputs:
+            outer.settle(value)
+        operands = [outer.views[value] for value in node.inputs]
+        which = self.carry((), index.dtype)
+        self.write(which, operands[0])
+        wanted = [[(i, i) for i in range(count)] for _ in bodies]
+        for place, (branch, i) in enumerate(extras):
+            wanted[branch].append((count + place, i))
+        results = [_room(self, value.spec) for value in node.outputs]
+        sides = []
+        for body, places in zip(bodies, wanted, strict=True):
+            program = program_of_body(body, [v.spec for v in node.inputs[1:]])
+            with self.steps() as side:
+                inner = Lowering(self, program, operands[1:], outer.open)
+                inner.run()
+                found = inner.results()
+                for place, i in places:
+                    self.write(results[place], found[i])
+            sides.append(tuple(side))
+        self.step(ir.Branch(which, tuple(sides)))
+        self.current = outer
+        return tuple([_held(result) for result in results])
+
+    def loop(
+        self, cond: Any, body: Any, operands: Sequence[Any], count: int, recorded: bool
+    ) -> tuple[Any, ...]:
+        """A body as long as a condition holds; the first `count` operands are its variables."""
+        outer: Lowering = self.current
+        node = outer.program.nodes[outer.now]
+        found = _Loop(self, outer, node, cond, body, count, recorded).run()
+        self.current = outer
+        return found
+
+
+class _Loop:
+    """The lowering of one loop."""
+
+    def __init__(
+        self,
+        c: ClusterBuilder,
+        outer: Lowering,
+        node: Node,
+        cond: Any,
+        body: Any,
+        count: int,
+        recorded: bool,
+    ) -> None:
+        self.c, self.outer, self.node = c, outer, node
+        self.count, self.recorded = count, recorded
+        specs = [Spec(v.spec.shape, v.spec.dtype, v.spec.value) for v in node.inputs]
+        variables = [s.spec for s in body.graph.inputs]
+        for place in range(count):  # a variable has the shape of all rounds, not of the first
+            content = specs[place].value if isinstance(specs[place].value, Spec) else None
+            specs[place] = Spec(variables[place].shape, variables[place].dtype, content)
+        self.cond, self.body = program_of_body(cond, specs), program_of_body(body, specs)
+        for place in range(count, len(node.inputs)):
+            outer.settle(node.inputs[place])
+
+    def run(self) -> tuple[Any, ...]:
+        c, node = self.c, self.node
+        outside = [self.outer.views[v] for v in node.inputs[self.count :]]
+        carries = [self._carry(place) for place in range(self.count)]
+        given = [*[_held(carry) for carry in carries], *outside]
+        test = Lowering(c, self.cond, given, self.outer.open)
+        body = Lowering(c, self.body, given, self.outer.open, self.count)
+        moved = self._move(body)
+        lists, rounds = self._lists(body, moved) if self.recorded else ([], None)
+        go = c.carry((), bool_dtype)
+        with c.steps() as head:
+            test.run()
+            c.write(go, test.results()[0].reshape(()))
+        with c.steps() as inside:
+            body.run(moved)
+            self._record(body, lists, rounds)
+            self._next(body, carries)
+        c.step(ir.Repeat(tuple(head), go, tuple(inside)))
+        results = [_held(carry) for carry in carries]
+        if rounds is not None:
+            results += [Stored(rounds), *lists]
+        return tuple(results)
+
+    def _carry(self, place: int) -> Any:
+        """Memory for a loop variable, with its first value."""
+        variable = self.body.inputs[place]
+        first = self.outer.views[self.node.inputs[place]]
+        if isinstance(first, Items):
+            return first.owned(self.c, self.outer.kept(self.node.inputs[place]))
+        if static(variable.spec) is None:
+            raise CannotLower(f"the shape of {variable} changes from round to round")
+        buffer = self.c.carry(static(variable.spec) or (), variable.spec.dtype)
+        self.c.write(buffer, first)
+        return buffer
+
+    def _move(self, body: Lowering) -> set[Node]:
+        """Compute before the loop what is the same in each round; the nodes that did."""
+        changing = set(self.body.inputs[: self.count]) | writes(self.body)
+        moved = set()
+        for place, node in enumerate(self.body.nodes):
+            fixed = node.op is Const or _can_move(node)
+            if not fixed or any(value in changing for value in node.reads):
+                changing.update(node.outputs)
+                continue
+            moved.add(node)
+            body.now = place
+            body.node(node)
+        for node in moved:
+            for value in node.outputs:
+                body.settle(value)
+        self.fixed = {v for node in moved for v in node.outputs}
+        self.fixed |= set(self.body.inputs) - changing
+        return moved
+
+    def _lists(self, body: Lowering, moved: set[Node]) -> tuple[list[Items], ir.Buffer]:
+        """A list for each value that is kept of every round, and the number of rounds."""
+        c, node = self.c, self.node
+        limit = most_rounds(self.outer.program, node, self.cond, self.body, self.count)
+        rounds = c.carry((), node.outputs[self.count].spec.dtype)
+        c.write(rounds, c.fill((), rounds.dtype, 0))
+        lists = []
+        kept = zip(node.outputs[self.count + 1 :], self.body.fetches[self.count :], strict=True)
+        for value, inner in kept:
+            if inner.spec.dtype in HANDLES:
+                raise CannotLower("a list of lists is kept")
+            items = items_like(limit, value.spec.value)
+            if inner in self.fixed:
+                items.repeated = body.views[inner]
+            else:
+                items.buffer = c.carry((limit, *items.shape), items.dtype)
+            lists.append(items)
+        return lists, rounds
+
+    def _record(self, body: Lowering, lists: Sequence[Items], rounds: ir.Buffer | None) -> None:
+        if rounds is None:
+            return
+        place = cast(Stored(rounds)[()], ir.INDEX)
+        kept = zip(lists, self.body.fetches[self.count :], strict=True)
+        for items, value in kept:
+            if items.repeated is None:
+                items.put(self.c, place, body.views[value])
+        view = Stored(rounds)
+        self.c.write(rounds, self.c.map((), rounds.dtype, lambda: view[()] + 1))
+
+    def _next(self, body: Lowering, carries: Sequence[Any]) -> None:
+        """Write the loop variables of the next round."""
+        fetches = self.body.fetches
+        pending = [
+            place
+            for place in range(self.count)
+            if not _is_held(carries[place], body.views[fetches[place]])
+        ]
+        for done, place in enumerate(pending):
+            target = carries[place]
+            if isinstance(target, Items):
+                target.become(self.c, body.views[fetches[place]])
+                continue
+            for later in pending[done + 1 :]:
+                value = fetches[later]
+                if id(target) in body.depends[value]:
+                    body.store(value)
+            self.c.write(target, body.views[fetches[place]])
+
+
+def _can_move(node: Node) -> bool:
+    """Whether a node may run though the loop around it may not."""
+    if node.op.kind is Kind.STATE and node.op.pure:
+        return True
+    if node.op.kind not in _MOVABLE or has_effect(node.op) or node.op.stateful:
+        return False
+    if len(node.reads) > len(node.inputs):
+        return False
+    return node.op.kind is not Kind.ELEMENTWISE or all(
+        v.spec.dtype.np.kind not in "iu" for v in node.inputs
+    )
+
+
+def _room(c: ProgramBuilder, spec: Spec) -> Any:
+    """Memory for what one of several branches gives."""
+    if isinstance(spec.value, Spec):
+        raise CannotLower("a branch gives a list")
+    return c.carry(static(spec) or (), spec.dtype)
+
+
+def _held(memory: Any) -> Any:
+    """What stands for a value in memory."""
+    return memory if isinstance(memory, Items | State) else Stored(memory)
+
+
+def _is_held(memory: Any, view: Any) -> bool:
+    """Whether a view is just what lies in some memory."""
+    if isinstance(memory, Items):
+        return view is memory
+    whole = isinstance(view, Stored) and view.shape == memory.shape
+    return whole and view.buffer is memory

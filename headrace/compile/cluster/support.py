@@ -1,0 +1,88 @@
+"""Which nodes can become native code, and what they change.
+
+Nothing here knows an op by its name: records say whether they have a rule, specs say whether
+sizes are known. Read `passes/program.py` before.
+"""
+
+from __future__ import annotations
+
+from headrace.base.dtypes import HANDLES, resource, variant
+from headrace.compile.cluster.bodies import bodies_of, program_of_body
+from headrace.compile.loops.operations import letter, part
+from headrace.compile.passes.program import Node, Program, Value, has_effect, static
+from headrace.core.graph import Const
+from headrace.core.op import Kind, Op, Spec
+
+
+def native(node: Node) -> bool:
+    """Whether a node can be lowered, as far as that can be told without trying."""
+    if node.op is Const:
+        return has_memory(node.outputs[0].spec)
+    if not has_rule(node.op) or not computed_attrs(node):
+        return False
+    if not all(has_memory(value.spec) for value in (*node.inputs, *node.outputs)):
+        return False
+    return all(
+        native(inner) for body in bodies_of(node) for inner in program_of_body(body, ()).nodes
+    )
+
+
+def has_rule(op: type[Op]) -> bool:
+    """Whether a record says how it becomes loops."""
+    return op.lower is not None or op.scalar is not None
+
+
+def has_memory(spec: Spec) -> bool:
+    """Whether compiled code can hold a value: its size is known, and its dtype has scalars."""
+    if spec.dtype is resource or spec.dtype is variant:
+        content = spec.value
+        return (
+            isinstance(content, Spec) and content.dtype not in HANDLES and has_memory(content)
+        )
+    return static(spec) is not None and _scalars(spec)
+
+
+def _scalars(spec: Spec) -> bool:
+    try:
+        letter(part(spec.dtype))
+    except TypeError:
+        return False
+    return True
+
+
+def computed_attrs(node: Node) -> bool:
+    """Whether those static inputs that are computed may be, as single numbers."""
+    for name, attr in node.attrs.items():
+        items = attr if attr.__class__ is tuple else (attr,)
+        values = [item for item in items if item.__class__ is Value]
+        if values and name not in node.op.computed:
+            return False
+        if any(static(v.spec) != () or v.spec.dtype.np.kind not in "iu" for v in values):
+            return False
+    return True
+
+
+def written(node: Node) -> set[Value]:
+    """The handles among a node's inputs whose memory it changes."""
+    handles = [value for value in node.inputs if value.spec.dtype is resource]
+    if not handles:
+        return set()
+    bodies = bodies_of(node)
+    if not bodies:
+        return set(handles) if has_effect(node.op) else set()
+    found: set[Value] = set()
+    for body in bodies:
+        program = program_of_body(body, ())
+        changed = writes(program)
+        given = node.inputs[len(node.inputs) - len(program.inputs) :]
+        found.update(v for v, p in zip(given, program.inputs, strict=True) if p in changed)
+    return found
+
+
+def writes(program: Program) -> set[Value]:
+    """The handles that a program writes to."""
+    return {value for node in program.nodes for value in written(node)}
+
+
+POINTWISE = frozenset({Kind.ELEMENTWISE, Kind.REDUCE, Kind.MOVEMENT, Kind.STATE})
+"""The kinds of which a result reads each element of an operand about once."""
