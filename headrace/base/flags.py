@@ -78,6 +78,10 @@ def _choice(*words: str) -> Callable[[str], str]:
     return {word: word for word in words}.__getitem__
 
 
+def _compile(text: str) -> str:
+    return {"0": "never", "1": "always"}.get(text) or _choice("auto", "always", "never")(text)
+
+
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.replace(",", " ").split())
 
@@ -113,10 +117,10 @@ def _cache_home() -> str:
 
 COMPILE = Flag(
     "HEADRACE_COMPILE",
-    _choice("auto", "always", "never"),
+    _compile,
     "auto",
     "When functions become native code: once they are warm, at once, or never.",
-    "auto, always or never",
+    "auto, always (or 1) or never (or 0)",
 )
 PASSES = Flag(
     "HEADRACE_PASSES",

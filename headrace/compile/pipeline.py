@@ -7,10 +7,17 @@ from collections.abc import Sequence
 from headrace.compile.optimize import PIPELINE, optimized
 from headrace.compile.passes.program import program_of
 from headrace.compile.run.plan import Plan
+from headrace.compile.run.tiers import Tiers
 from headrace.core.graph import Graph, Symbol
 
 
-def plan(graph: Graph, inputs: Sequence[Symbol], fetches: Sequence[Symbol], name: str) -> Plan:
+def runner(
+    graph: Graph,
+    inputs: Sequence[Symbol],
+    fetches: Sequence[Symbol],
+    name: str,
+    at_once: bool = False,
+) -> Tiers:
     """What runs `graph`.
 
     Args:
@@ -18,8 +25,9 @@ def plan(graph: Graph, inputs: Sequence[Symbol], fetches: Sequence[Symbol], name
         inputs: its placeholders, in the order of the call.
         fetches: the tensors that a call returns.
         name: of the function, for errors.
+        at_once: whether it is native code from the first call on.
     """
-    return Plan(optimized(program_of(graph, inputs, fetches, name)))
+    return Tiers(optimized(program_of(graph, inputs, fetches, name)), at_once)
 
 
-__all__ = ["PIPELINE", "Plan", "optimized", "plan", "program_of"]
+__all__ = ["PIPELINE", "Plan", "Tiers", "optimized", "program_of", "runner"]

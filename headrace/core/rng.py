@@ -60,6 +60,14 @@ class Owner:
     """Stands for one node of one executable, which draws on where it stopped."""
 
 
+def owner_of(graph: Any, name: str) -> Owner:
+    """The owner for the node of a name in what runs a graph, the same for all that runs it."""
+    if graph is None:
+        return Owner()
+    with seeds.lock:
+        return _owners.setdefault(graph, {}).setdefault(name, Owner())
+
+
 class _Owner(threading.local):
     """Whose ops this thread runs: None eagerly."""
 
@@ -68,6 +76,7 @@ class _Owner(threading.local):
 
 seeds = Seeds()
 _owner = _Owner()
+_owners: WeakKeyDictionary[Any, dict[str, Owner]] = WeakKeyDictionary()
 
 
 class running:

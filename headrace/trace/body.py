@@ -19,12 +19,12 @@ class Body:
         fetches: its outputs, and whatever else a gradient needs from inside.
     """
 
-    __slots__ = ("graph", "fetches", "_plan")
+    __slots__ = ("graph", "fetches", "_runner")
 
     def __init__(self, graph: FuncGraph, fetches: Sequence[Symbol] | None = None) -> None:
         self.graph = graph
         self.fetches: tuple[Symbol, ...] = tuple(graph.outputs if fetches is None else fetches)
-        self._plan: Any = None
+        self._runner: Any = None
 
     @property
     def specs(self) -> list[Spec]:
@@ -37,12 +37,14 @@ class Body:
 
     def __call__(self, arrays: Sequence[Any]) -> list[Any]:
         """The results for one value of each parameter."""
-        plan = self._plan
-        if plan is None:
-            plan = self._plan = pipeline.plan(
-                self.graph, self.graph.parameters, self.fetches, self.graph.name
+        runner = self._runner
+        if runner is None:
+            graph = self.graph
+            runner = self._runner = pipeline.runner(
+                graph, graph.parameters, self.fetches, graph.name, graph.jit
             )
-        return plan(arrays)
+        found: list[Any] = runner.run(arrays)
+        return found
 
     def __repr__(self) -> str:
         return f"<Body of {self.graph.name}>"

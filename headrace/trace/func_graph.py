@@ -41,6 +41,7 @@ class FuncGraph(Graph):
         self.name = self.function = name
         self.outer: Graph | None = outer if outer is not None else state.graph
         self.source = source
+        self.jit: bool = getattr(self.outer, "jit", False)
         self.inputs: list[Symbol] = []
         self._constants: dict[int, Symbol] = {}
         self.captures: dict[int, tuple[Any, Symbol]] = {}

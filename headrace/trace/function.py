@@ -194,6 +194,7 @@ class Function:
         self._traces.count += 1
         graph = FuncGraph(f"__inference_{self._name}_{next(NUMBERS)}")
         graph.function = self._name
+        graph.jit = graph.jit or bool(self._options["jit_compile"])
         graph.birth = Birth(births, actual)  # type: ignore[attr-defined]
         function = self._python_function
         if self._options["autograph"]:

@@ -33,11 +33,11 @@ def program_of_body(body: Any, given: Sequence[Spec]) -> Program:
     if key not in known:
         graph = body.graph
         program = program_of(graph, graph.parameters, body.fetches, graph.name)
-        known[key] = optimized(_told(program, given) if given else program)
+        known[key] = optimized(told(program, given) if given else program)
     return known[key]
 
 
-def _told(program: Program, given: Sequence[Spec]) -> Program:
+def told(program: Program, given: Sequence[Spec]) -> Program:
     """The program with what is known of the arguments as what is known of its inputs."""
     sharper: dict[Value, Value] = {}
     for value, spec in zip(program.inputs, given, strict=True):
@@ -50,4 +50,4 @@ def _told(program: Program, given: Sequence[Spec]) -> Program:
     inputs = tuple([sharper.get(v, v) for v in program.inputs])
     nodes = [renamed(node, sharper) for node in program.nodes]
     fetches = tuple([sharper.get(v, v) for v in program.fetches])
-    return Program(nodes, inputs, fetches, program.name)
+    return Program(nodes, inputs, fetches, program.name, program.source)

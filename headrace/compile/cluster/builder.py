@@ -22,6 +22,7 @@ from headrace.compile.loops.operations import FLOAT_FUNCTIONS
 from headrace.compile.loops.verify import verify
 from headrace.compile.loops.views import Stored, View
 from headrace.compile.passes.program import Node
+from headrace.core.rng import Owner
 
 HEAVY = 15
 """So many additions cost as much as a function such as exp."""
@@ -41,6 +42,7 @@ class Random(NamedTuple):
 
     buffer: ir.Buffer
     node: Node
+    owner: Owner
 
 
 class ProgramBuilder(Builder):

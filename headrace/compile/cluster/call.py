@@ -7,6 +7,7 @@ move them. Read `lowering.py` before.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
@@ -90,8 +91,9 @@ class Code:
         self._variables = [i for i in self._inputs if program.inputs[i].spec.dtype is resource]
         self._states = [i for i, v in enumerate(program.inputs) if v in changed]
         self._constants = [array for _, array in builder.constants]
-        self._draws = [Draw(random.node) for random in builder.randoms]
+        self._draws = [Draw(random.node, random.owner) for random in builder.randoms]
         self._plain = not (self._variables or self._states or self._constants or self._draws)
+        self._lock = threading.Lock()
         self._run = executable(loops)
 
     def __call__(self, values: Sequence[Any]) -> Sequence[np.ndarray]:
@@ -108,30 +110,32 @@ class Code:
         return self._changing(arrays, [values[i] for i in self._states])
 
     def _changing(self, arrays: Sequence[np.ndarray], variables: list[Any]) -> Any:
-        held = sorted(variables, key=_serial)
-        for variable in held:
-            variable._lock.acquire()
+        locks = [variable._lock for variable in sorted(variables, key=_serial)]
+        if self._draws:
+            locks.append(self._lock)
+        for lock in locks:
+            lock.acquire()
         try:
             words = [draw.begin() for draw in self._draws]
             memory = [variable._writable() for variable in variables]
             found = self._run(arrays, [*memory, *words])
+            for draw, state in zip(self._draws, words, strict=True):
+                draw.end(state)
         finally:
-            for variable in held:
-                variable._lock.release()
-        for draw, state in zip(self._draws, words, strict=True):
-            draw.end(state)
+            for lock in locks:
+                lock.release()
         return found
 
 
 class Draw:
     """Where a random node draws, from call to call."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, owner: rng.Owner) -> None:
+        self._owner = owner
         attrs = {**node.op.attrs, **node.attrs}
         assert node.op.draws is not None
         self._place, _ = node.op.draws(**attrs)
         self._seeds = attrs["seed"], attrs["seed2"]
-        self._owner = rng.Owner()
 
     def begin(self) -> np.ndarray:
         """The words that the code draws from: the counter's two halves, and the key."""
@@ -167,7 +171,9 @@ def compiled(program: Program) -> Program:
             refused.add(error.node)
             continue
         kept = [node for node in program.nodes if node.op is Const]
-        return Program([*kept, *nodes], program.inputs, program.fetches, program.name)
+        return Program(
+            [*kept, *nodes], program.inputs, program.fetches, program.name, program.source
+        )
 
 
 def _as_nodes(group: Group, number: int) -> list[Node]:

@@ -22,6 +22,7 @@ from headrace.compile.loops.views import Stored, View
 from headrace.compile.passes.program import Node, Program, Value, map_attrs
 from headrace.core.graph import Const
 from headrace.core.op import Kind, Spec
+from headrace.core.rng import owner_of
 
 CHEAP = 2
 """What takes so many operations an element is computed again rather than stored."""
@@ -126,9 +127,25 @@ class Lowering:
         expected = tuple([value.spec for value in node.outputs])
         self.c.current = self
         try:
-            return applied(self.c, node.op, operands, expected, attrs)
+            found = applied(self.c, node.op, operands, expected, attrs)
         except CannotLower as error:
             raise Refused(node, str(error)) from None
+        if node.op.kind is Kind.RANDOM and node.op.stateful:
+            self._draw(node, operands[0])
+        return found
+
+    def _draw(self, node: Node, words: Stored) -> None:
+        """Move the random place of a node on by what it has drawn."""
+        assert node.op.draws is not None
+        _, blocks = node.op.draws(**{**node.op.attrs, **node.attrs})
+        self.overwritten({id(words.buffer)})
+
+        def moved(k: Expr) -> Any:
+            low = words[0] + blocks
+            high = words[1] + self.c.where(low < blocks, 1, 0)
+            return self.c.where(k == 0, low, self.c.where(k == 1, high, words[2]))
+
+        self.c.write(words.buffer, self.c.map((3,), uint64, moved))
 
     def _number(self, value: Value) -> Expr:
         """A static input that the program computes."""
@@ -137,7 +154,8 @@ class Lowering:
     def _random(self, node: Node) -> View:
         buffer = ir.Buffer(self.c.fresh("r"), (3,), uint64)
         self.c.mutable.add(id(buffer))
-        self.c.randoms.append(Random(buffer, node))
+        owner = owner_of(self.program.source, node.name)
+        self.c.randoms.append(Random(buffer, node, owner))
         return Stored(buffer)
 
     # Memory

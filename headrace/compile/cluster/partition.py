@@ -106,4 +106,6 @@ def _group(program: Program, nodes: list[Node], producers: Mapping[Value, Node])
         if node not in inside:
             wanted.update(node.reads)
     fetches = [value for node in nodes for value in node.outputs if value in wanted]
-    return Program([*constants, *nodes], tuple(inputs), tuple(fetches), program.name)
+    return Program(
+        [*constants, *nodes], tuple(inputs), tuple(fetches), program.name, program.source
+    )

@@ -85,9 +85,12 @@ class Node:
 
 
 class Program:
-    """Nodes in the order in which they run, what a call gives, and what it returns."""
+    """Nodes in the order in which they run, what a call gives, and what it returns.
 
-    __slots__ = ("nodes", "inputs", "fetches", "name")
+    `source` is the graph that it was made of, if there is one.
+    """
+
+    __slots__ = ("nodes", "inputs", "fetches", "name", "source")
 
     def __init__(
         self,
@@ -95,13 +98,15 @@ class Program:
         inputs: tuple[Value, ...],
         fetches: tuple[Value, ...],
         name: str = "",
+        source: Any = None,
     ) -> None:
         self.nodes, self.inputs, self.fetches, self.name = tuple(nodes), inputs, fetches, name
+        self.source = source
 
     def like(self, nodes: Sequence[Node], known_as: Mapping[Value, Value]) -> Program:
         """A program of other nodes in which some values are known as others."""
         fetches = tuple([known_as.get(v, v) for v in self.fetches])
-        return Program(nodes, self.inputs, fetches, self.name)
+        return Program(nodes, self.inputs, fetches, self.name, self.source)
 
     def producers(self) -> dict[Value, Node]:
         """The node of each value that has one."""
@@ -204,7 +209,7 @@ def program_of(
     values = {id(s): v for s, v in zip(inputs, given, strict=True)}
     copy = Copy(values)
     copy.take(graph.nodes, fetches)
-    return Program(copy.nodes, given, tuple(values[id(s)] for s in fetches), name)
+    return Program(copy.nodes, given, tuple(values[id(s)] for s in fetches), name, graph)
 
 
 class Copy:

@@ -38,6 +38,7 @@ class Plan:
 
     def __init__(self, program: Program) -> None:
         self.name = program.name
+        self._source = program.source
         self.count = len(program.inputs)
         self._fill: Values = [None] * self.count
         self._slots = {value: i for i, value in enumerate(program.inputs)}
@@ -65,7 +66,7 @@ class Plan:
             return
         operands = tuple([self._slots[value] for value in node.reads])
         places = tuple([self._new_slot(value) for value in node.outputs])
-        kernel = _ready(node)
+        kernel = _ready(node, self._source)
         if target is not None:  # a ufunc's last operand is where it writes
             operands = (*operands, self._slots[target])
         if node.listed:
@@ -227,7 +228,7 @@ def _plain(node: Node) -> Callable[..., Any]:
     return kernel
 
 
-def _ready(node: Node) -> Callable[..., Any]:
+def _ready(node: Node, source: Any) -> Callable[..., Any]:
     """The kernel as a function of what the node reads."""
     kernel = _plain(node)
     if len(node.reads) > len(node.inputs):
@@ -235,7 +236,7 @@ def _ready(node: Node) -> Callable[..., Any]:
     elif node.attrs:
         kernel = partial(kernel, **node.attrs)
     if node.op.kind is Kind.RANDOM and node.op.stateful:
-        kernel = _continuing(kernel)
+        kernel = _continuing(kernel, rng.owner_of(source, node.name))
     return kernel
 
 
@@ -263,9 +264,8 @@ def _computed(kernel: Callable[..., Any], node: Node) -> Callable[..., Any]:
     return run
 
 
-def _continuing(kernel: Callable[..., Any]) -> Callable[..., Any]:
+def _continuing(kernel: Callable[..., Any], owner: rng.Owner) -> Callable[..., Any]:
     """A kernel that draws where the last run of this node stopped."""
-    owner = rng.Owner()
 
     def run(*arrays: Any) -> Any:
         with rng.running(owner):

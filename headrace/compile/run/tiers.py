@@ -1,0 +1,96 @@
+"""When a program becomes native code: its first calls run node by node, then it is compiled.
+
+A program whose inputs have unknown dimensions is compiled for the shapes that come, a bounded
+number of them. `HEADRACE_COMPILE` says when: never, always at once, or once it is warm, which
+is then done by a thread in the background while calls go on node by node.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from headrace.base import flags
+from headrace.base.dtypes import HANDLES
+from headrace.compile.cluster.bodies import told
+from headrace.compile.cluster.call import compiled
+from headrace.compile.optimize import optimized
+from headrace.compile.passes.program import Program, static
+from headrace.compile.run.background import later
+from headrace.compile.run.plan import Plan
+from headrace.core.op import Spec
+
+WARM = 3
+"""The call at which a program is compiled."""
+SHAPES = 64
+"""So many shapes of its arguments a program is kept compiled for."""
+
+
+class Tiers:
+    """Runs a program, by and by faster: `tiers.run(arrays)`.
+
+    Args:
+        program: after the passes.
+        at_once: whether it is compiled before its first call.
+    """
+
+    def __init__(self, program: Program, at_once: bool) -> None:
+        self.program = program
+        self.name = program.name
+        self._at_once = at_once
+        self._lock = threading.Lock()
+        self._open = [
+            place
+            for place, value in enumerate(program.inputs)
+            if value.spec.dtype not in HANDLES and static(value.spec) is None
+        ]
+        self.plan = Plan(program)
+        self.calls = 0
+        self._shapes: OrderedDict[Any, Tiers] = OrderedDict()
+        self.native: Program | None = None
+        self.run: Callable[[Sequence[Any]], list[Any]] = self._first
+        if flags.COMPILE.value == "never" or not program.nodes:
+            self.run = self.plan
+        elif self._open:
+            self.run = self._by_shape
+
+    def _first(self, arrays: Sequence[Any]) -> list[Any]:
+        """The first calls."""
+        self.calls += 1
+        if self._at_once or flags.COMPILE.value == "always":
+            self.compile()
+            return self.run(arrays)
+        if self.calls == WARM:
+            later(self.compile)
+        return self.plan(arrays)
+
+    def compile(self) -> None:
+        """Run the program as native code from now on."""
+        with self._lock:
+            if self.native is None:
+                self.native = compiled(self.program)
+                self.run = Plan(self.native)
+
+    def _by_shape(self, arrays: Sequence[Any]) -> list[Any]:
+        """Calls of a program that depends on the shapes of its arguments."""
+        key = tuple([arrays[place].shape for place in self._open])
+        found = self._shapes.get(key)
+        if found is None:
+            with self._lock:
+                found = self._shapes.get(key) or self._specialised(arrays)
+                self._shapes[key] = found
+                while len(self._shapes) > SHAPES:
+                    self._shapes.popitem(last=False)
+        return found.run(arrays)
+
+    def _specialised(self, arrays: Sequence[Any]) -> Tiers:
+        """What runs the program for arguments of these shapes."""
+        specs = [value.spec for value in self.program.inputs]
+        for place in self._open:
+            specs[place] = Spec(arrays[place].shape, specs[place].dtype)
+        found = Tiers(optimized(told(self.program, specs)), self._at_once)
+        if found._open:  # shapes that contradict what was promised: the kernels say so
+            found.run = self.plan
+        return found
