@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from headrace.compile.loops import ir
 from headrace.compile.loops.affine import affine
 from headrace.compile.loops.builder import Builder, nest, stores
 from headrace.compile.loops.expr import Apply, Choose, Const, Expr, Load, operands
+from headrace.compile.loops.lower import CannotLower
 from headrace.compile.loops.operations import FLOAT_FUNCTIONS
 from headrace.compile.loops.verify import verify
 from headrace.compile.loops.views import Stored, View
@@ -64,6 +65,14 @@ class ProgramBuilder(Builder):
         self._constant_views: dict[int, View] = {}
 
     # Memory that changes
+
+    def refuse(self, reason: str) -> NoReturn:
+        """The node can't become native code.
+
+        Raises:
+            CannotLower: that.
+        """
+        raise CannotLower(reason)
 
     def fresh(self, letter: str) -> str:
         """A name that nothing else in the program has."""

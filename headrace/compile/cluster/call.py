@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from headrace.base.dtypes import resource
+from headrace.base.dtypes import HANDLES, resource, variant
 from headrace.compile.cluster.builder import State
 from headrace.compile.cluster.control import ClusterBuilder
 from headrace.compile.cluster.lowering import Lowering, Refused
@@ -63,8 +63,9 @@ def lowered(program: Program) -> tuple[ir.Loops, ClusterBuilder]:
     given: list[Any] = []
     for place, value in enumerate(program.inputs):
         held = value.spec.value if value.spec.dtype is resource else value.spec
-        if value.spec.dtype is not resource and held.dtype.np.kind == "O":
-            raise Refused(program.nodes[-1], "a list comes from outside")
+        if value.spec.dtype is variant:
+            readers = [node for node in program.nodes if value in node.reads]
+            raise Refused(readers[0], "a list comes from outside")
         buffer = ir.Buffer(f"x{place}", static(held) or (), held.dtype)
         (states if value in changed else inputs).append(buffer)
         if value in changed:
@@ -75,6 +76,9 @@ def lowered(program: Program) -> tuple[ir.Loops, ClusterBuilder]:
         lowering.run()
     except (CannotLower, Refused) as error:
         raise Refused(program.nodes[lowering.now], str(error)) from None
+    for value in program.fetches:
+        if value.spec.dtype in HANDLES:
+            raise Refused(program.producers()[value], "a list goes outside")
     loops = c.program(program.name or "cluster", inputs, states, lowering.results())
     return loops, c
 

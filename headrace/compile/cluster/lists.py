@@ -95,8 +95,6 @@ class Items:
         assert self.buffer is not None
         c.write(self.buffer, other.whole(c))
 
-    # Lists made of lists
-
     def zeros(self) -> Items:
         """A list of zeros like this one."""
         return Items(self.count, self.shape, self.dtype)

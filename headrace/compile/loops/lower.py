@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from headrace.base.dtypes import DType
+from headrace.base.dtypes import HANDLES, DType
 from headrace.compile.loops import ir
 from headrace.compile.loops.builder import Builder
 from headrace.compile.loops.expr import Expr
@@ -123,8 +123,9 @@ def _demand_static(op: type[Op], spec: Spec) -> None:
 
 
 def _demand_results(op: type[Op], found: Sequence[View], expected: Sequence[Spec]) -> None:
-    got = [(x.dtype, x.shape) for x in found]
-    asked = [(s.dtype, _shape(s)) for s in expected]
+    arrays = [s.dtype not in HANDLES for s in expected]
+    got = [(x.dtype, x.shape) for x, array in zip(found, arrays, strict=False) if array]
+    asked = [(s.dtype, _shape(s)) for s in expected if s.dtype not in HANDLES]
     if got != asked:
         raise TypeError(
             f"{op.name}: the rule gave {_listed(got)}, infer says {_listed(asked)}."

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from headrace.base import errors, shapes
-from headrace.base.dtypes import ALL, HANDLES, int32, variant
+from headrace.base.dtypes import ALL, HANDLES, int32, int64, variant
 from headrace.core.dispatch import apply, create
 from headrace.core.op import Kind, Op, Spec
 from headrace.ops.shapes import shape_of
@@ -64,6 +64,14 @@ def place_of(held: TensorList, index: Any, what: str = "access") -> int:
     return place
 
 
+def _checked(c: Any, held: Any, index: Any, what: str) -> Any:
+    """An index into a list of compiled code, as a number that is inside."""
+    place = c.cast(index[()], int64)
+    text = f"Trying to {what} element {{}} in a list with {held.count} elements."
+    c.check((place >= 0) & (place < held.count), text, place)
+    return place
+
+
 def differentiable(dtype: Any) -> bool:
     return dtype.is_floating or dtype.is_complex or dtype is variant
 
@@ -93,10 +101,12 @@ class TensorListReserve(Op):
     static = ("element_shape", "num_elements")
     attrs = {"element_dtype": None}
     no_grad = "it is constant"
-    no_lower = NATIVE
 
     def infer(element_shape, num_elements, element_dtype):
         return Spec((), variant, Spec(element_shape, element_dtype))
+
+    def lower(c, element_shape, num_elements, element_dtype):
+        return c.list_of_zeros(num_elements, element_shape, element_dtype)
 
     def kernel(element_shape, num_elements, element_dtype):
         if num_elements < 0:
@@ -115,7 +125,6 @@ class TensorListFromTensor(Op):
     static = ("element_shape",)
     dtypes = ALL
     keep = ()
-    no_lower = NATIVE
 
     def infer(tensor, element_shape):
         if tensor.shape is None:
@@ -129,6 +138,9 @@ class TensorListFromTensor(Op):
                 f"shape {bracketed(inner)}"
             )
         return Spec((), variant, Spec(shapes.merge(element_shape, inner), tensor.dtype))
+
+    def lower(c, tensor, element_shape):
+        return c.list_of(tensor)
 
     def kernel(tensor, element_shape):
         found = TensorListFromTensor.infer(spec_of(tensor), element_shape)
@@ -164,12 +176,14 @@ class TensorListStack(Op):
     dtypes = ALL
     attrs = {"element_dtype": None, "num_elements": None}
     keep = ()
-    no_lower = NATIVE
 
     def infer(input_handle, element_shape, element_dtype, num_elements=None):
         item = item_spec(input_handle, element_shape, element_dtype)
         dims = None if item.shape is None else (num_elements, *item.shape)
         return Spec(dims, element_dtype)
+
+    def lower(c, input_handle, element_shape, element_dtype, num_elements=None):
+        return input_handle.whole(c)
 
     def kernel(input_handle, element_shape, element_dtype, num_elements=None):
         held = input_handle
@@ -213,10 +227,12 @@ class TensorListLength(Op):
     inputs = ("input_handle",)
     types = HANDLE
     no_grad = _COUNT
-    no_lower = NATIVE
 
     def infer(input_handle):
         return Spec((), int32)
+
+    def lower(c, input_handle):
+        return c.fill((), int32, input_handle.count)
 
     def kernel(input_handle):
         return np.array(len(input_handle), np.int32)
@@ -250,10 +266,12 @@ class TensorListGetItem(Op):
     static = ("element_shape",)
     types = {**HANDLE, "index": ("index", INT)}
     attrs = {"element_dtype": None}
-    no_lower = NATIVE
 
     def infer(input_handle, index, element_shape, element_dtype):
         return item_spec(input_handle, element_shape, element_dtype)
+
+    def lower(c, input_handle, index, element_shape, element_dtype):
+        return input_handle.get(c, _checked(c, input_handle, index, "access"))
 
     def kernel(input_handle, index, element_shape, element_dtype):
         held = input_handle
@@ -287,10 +305,14 @@ class TensorListSetItem(Op):
     types = {**HANDLE, "index": ("index", INT)}
     dtypes = _ITEMS
     attrs = {"resize_if_index_out_of_bounds": False}
-    no_lower = NATIVE
 
     def infer(input_handle, index, item, resize_if_index_out_of_bounds=False):
         return _with_item(input_handle, item)
+
+    def lower(c, input_handle, index, item, resize_if_index_out_of_bounds=False):
+        if resize_if_index_out_of_bounds:
+            c.refuse("a list that grows")
+        return c.with_item(input_handle, _checked(c, input_handle, index, "modify"), item)
 
     def kernel(input_handle, index, item, resize_if_index_out_of_bounds=False):
         held = input_handle
@@ -340,11 +362,14 @@ class TensorListClearItem(Op):
     kind = Kind.STATE
     inputs = ("input_handle", "index")
     types = {**HANDLE, "index": ("index", INT)}
-    no_lower = NATIVE
     grad = (lambda dy, y, input_handle, index: clear_item(dy, index), None)
 
     def infer(input_handle, index):
         return input_handle
+
+    def lower(c, input_handle, index):
+        zero = c.fill(input_handle.shape, input_handle.dtype, 0)
+        return c.with_item(input_handle, _checked(c, input_handle, index, "modify"), zero)
 
     def kernel(input_handle, index):
         return input_handle.cleared(place_of(input_handle, index, "modify"))
@@ -420,10 +445,12 @@ class ZerosLike(Op):
     inputs = ("x",)
     types = {"x": ("T", _LIST)}
     no_grad = "it is constant"
-    no_lower = NATIVE
 
     def infer(x):
         return x
+
+    def lower(c, x):
+        return x.zeros()
 
     def kernel(x):
         return x.zeros()
@@ -435,11 +462,13 @@ class TensorListAdd(Op):
     kind = Kind.STATE
     inputs = ("x", "y")
     types = {"x": ("T", _LIST), "y": ("T", _LIST)}
-    no_lower = NATIVE
     grad = (lambda dy, z, x, y: dy, lambda dy, z, x, y: dy)
 
     def infer(x, y):
         return x if x.value is not None else y
+
+    def lower(c, x, y):
+        return c.with_sum(x, y)
 
     def kernel(x, y):
         return x.plus(y)
