@@ -136,6 +136,13 @@ DUMP = Flag(
     "The stages of the compiler whose text is printed.",
     "names of stages with commas between: graph, clusters, loops, llvm, asm",
 )
+LOG = Flag(
+    "HEADRACE_LOG",
+    _words,
+    "",
+    "What is reported while it happens; compile: a line for each program that is compiled.",
+    "words with commas between: compile",
+)
 POISON = Flag(
     "HEADRACE_POISON",
     {"0": False, "1": True}.__getitem__,

@@ -1,14 +1,18 @@
-"""Modules that are imported when they are first used.
+"""Modules that are imported, and things that are made, when they are first used.
 
 `special = lazy_module("scipy.special")` at the top of a file keeps `import headrace` short and
-imports out of functions.
+imports out of functions. `@once` on a function without arguments makes its result once.
 """
 
 from __future__ import annotations
 
 import importlib
+import threading
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
 
 
 class LazyModule(ModuleType):
@@ -31,3 +35,25 @@ class LazyModule(ModuleType):
 def lazy_module(name: str) -> Any:
     """A stand-in for the module `name` that imports it at the first attribute access."""
     return LazyModule(name)
+
+
+class once(Generic[T]):
+    """A function whose result is made by its first caller, even if many come at once."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._lock = threading.RLock()
+        self._found: list[T] = []
+        self.__doc__ = make.__doc__
+
+    @property
+    def made(self) -> bool:
+        """Whether anybody has asked yet."""
+        return bool(self._found)
+
+    def __call__(self) -> T:
+        if not self._found:
+            with self._lock:
+                if not self._found:
+                    self._found.append(self._make())
+        return self._found[0]

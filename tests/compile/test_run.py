@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from headrace.base import dtypes
+from headrace.base import dtypes, flags
 from headrace.compile import executable
 from headrace.compile.llvm.emit import emit
 from headrace.compile.llvm.engine import ENGINE, Engine
@@ -45,7 +45,8 @@ def test_kept_code_is_bounded(monkeypatch):
     engine, kept = Engine(), []
     for n in range(4):
         loops = compiled(elementwise(lambda b, x: x), np.ones(n + 1, np.int8))
-        kept.append(engine.code(emit(loops)))
+        with flags.CACHE.override(""):
+            kept.append(engine.code(emit(loops)))
     assert len(engine._kept) == 2 and engine.compiled == 4
     assert len({code.address for code in kept}) == 4  # those in use stay alive
 

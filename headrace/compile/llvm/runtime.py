@@ -7,8 +7,8 @@ It holds the allocator (`blocks.py`), the method that Python calls (`entry.py`) 
 from __future__ import annotations
 
 import ctypes
-from functools import cache
 
+from headrace.base.lazy import once
 from headrace.compile.llvm import abi, blocks, entry, pool
 from headrace.compile.llvm.engine import ENGINE
 
@@ -29,7 +29,7 @@ class Runtime:
         self.slots[abi.SLOTS.index(name)] = address
 
 
-@cache
+@once
 def runtime() -> Runtime:
     """The one of this process."""
     return Runtime()

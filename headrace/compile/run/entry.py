@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from functools import cache
 from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from headrace.base.lazy import once
 from headrace.compile.llvm.entry import NUMPY, WORDS
 from headrace.compile.llvm.runtime import runtime
 from headrace.compile.loops import ir
@@ -104,7 +104,7 @@ class _Native:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
 
 
-@cache
+@once
 def _shared() -> _Native:
     return _Native()
 

@@ -9,6 +9,7 @@ before.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,9 +17,10 @@ import numpy as np
 
 from headrace.base import flags
 from headrace.compile.llvm.emit import emit
-from headrace.compile.llvm.engine import ENGINE
+from headrace.compile.llvm.engine import ENGINE, Code
 from headrace.compile.loops import ir
-from headrace.compile.run.arena import arena
+from headrace.compile.run import cache, saved
+from headrace.compile.run.arena import Arena, arena
 from headrace.compile.run.entry import Form, Program, method
 from headrace.compile.schedule import schedule
 from headrace.compile.schedule.accesses import visited
@@ -39,11 +41,38 @@ class Executable:
 
     __slots__ = ("call", "loops", "program")
 
-    def __init__(self, loops: ir.Loops) -> None:
-        loops = schedule(loops)
+    def __init__(self, loops: ir.Loops, plan: Arena, unlock: bool, code: Code) -> None:
         self.loops = loops
-        self.program = _program(loops)
+        self.program = Program(
+            loops.name,
+            code.address,
+            code,
+            _forms(loops.inputs),
+            _forms(loops.outputs),
+            _forms(loops.states),
+            _forms(loops.temporaries),
+            plan.places,
+            plan.size,
+            unlock,
+            flags.POISON.value,
+        )
         self.call = method(self.program)
+
+    @classmethod
+    def restored(cls, entry: cache.Entry) -> Executable:
+        """What `saved` gave, as a program again; its loops have no stages.
+
+        Raises:
+            RuntimeError: the object file is not for this processor.
+        """
+        loops, plan, unlock = saved.unpack(entry.metadata)
+        return cls(loops, plan, unlock, ENGINE.load(entry.object))
+
+    def saved(self) -> cache.Entry:
+        """What the program needs in another process, to be kept by `cache.store`."""
+        program = self.program
+        plan = Arena(program.places, program.arena)
+        return cache.Entry(program.code.image, saved.pack(self.loops, plan, program.unlock))
 
     def __call__(
         self, arrays: Sequence[np.ndarray], states: Sequence[np.ndarray] = ()
@@ -91,24 +120,6 @@ class Executable:
             _input(array, buffer) if k < inputs else _written(array, buffer)
             for k, (array, buffer) in enumerate(zip(given, buffers, strict=True))
         ]
-
-
-def _program(loops: ir.Loops) -> Program:
-    code = ENGINE.code(emit(loops))
-    plan = arena(loops)
-    return Program(
-        loops.name,
-        code.address,
-        code,
-        _forms(loops.inputs),
-        _forms(loops.outputs),
-        _forms(loops.states),
-        _forms(loops.temporaries),
-        plan.places,
-        plan.size,
-        work(loops.stages) >= UNLOCKED,
-        flags.POISON.value,
-    )
 
 
 def _forms(buffers: Sequence[ir.Buffer]) -> tuple[Form, ...]:
@@ -177,4 +188,9 @@ def _work(statement: ir.Statement) -> float:
 
 def executable(loops: ir.Loops) -> Executable:
     """Compile a program for this computer (or find it compiled)."""
-    return Executable(loops)
+    loops = schedule(loops)
+    begin = time.perf_counter()
+    text = emit(loops)
+    emitted = (time.perf_counter() - begin) * 1e3
+    code = ENGINE.code(text, loops.name, emitted)
+    return Executable(loops, arena(loops), work(loops.stages) >= UNLOCKED, code)

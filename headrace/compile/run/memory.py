@@ -11,11 +11,11 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from headrace.base.lazy import once
 from headrace.compile.llvm import blocks
 from headrace.compile.llvm.runtime import runtime
 from headrace.compile.run import layout
@@ -95,7 +95,7 @@ class Memory:
         return Statistics(*self._words[:6])
 
 
-@cache
+@once
 def memory() -> Memory:
     """The allocator, made when first needed; only where `layout.known()`."""
     return Memory()
@@ -120,5 +120,5 @@ def empty(shape: Sequence[int], dtype: Any) -> np.ndarray:
 
 def release() -> None:
     """Give all memory that waits back to the system."""
-    if memory.cache_info().currsize:
+    if memory.made:
         memory().trim(0)

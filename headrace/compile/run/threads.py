@@ -12,9 +12,9 @@ import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 from headrace.base import flags
+from headrace.base.lazy import once
 from headrace.compile.llvm import pool
 from headrace.compile.llvm.runtime import runtime
 
@@ -72,7 +72,7 @@ class Threads:
             self.resize(before)
 
 
-@cache
+@once
 def threads() -> Threads:
     """The pool, made when first needed."""
     return Threads()
