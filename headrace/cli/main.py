@@ -1,6 +1,7 @@
 """The `headrace` command: parses the command line and hands over to the command's module.
 
-    headrace run FILE [ARGS]     run a script or a notebook written for TensorFlow
+    headrace run FILE [ARGS]              run a script or a notebook written for TensorFlow
+    headrace graph FILE:FUNCTION [SPECS]  print the graph of a function of a script
 
 What stands before FILE is for Headrace; all that follows it belongs to the program.
 """
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from headrace.cli.graph import show_graph
 from headrace.cli.notebook import run_notebook
 from headrace.cli.script import run_script
 
@@ -44,6 +46,20 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument("file", metavar="FILE", help="a Python script, or a notebook (.ipynb)")
     run.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="for the program")
+    graph = commands.add_parser(
+        "graph",
+        help="print the graph of a function of a script",
+        description="Run a script, then print the graphs of one of its functions: as they were "
+        "traced, and after each pass that changed them.",
+    )
+    graph.add_argument("--dot", action="store_true", help="a picture in Graphviz' language")
+    graph.add_argument("file", metavar="FILE:FUNCTION", help="a script, and a name in it")
+    graph.add_argument(
+        "args",
+        metavar="SPECS",
+        nargs="*",
+        help="the arguments: float32[?,3], or literals (without: as the script called it)",
+    )
     return top
 
 
@@ -55,13 +71,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(argv)
     try:
+        if options.command == "graph":
+            return show_graph(options.file, options.args, options.dot)
         if options.file.endswith(".ipynb"):
             return run_notebook(options.file, options.args, keep_going=options.keep_going)
         return run_script(options.file, options.args)
     except OSError as error:
-        if error.filename != options.file:
+        if error.filename not in (options.file, options.file.rpartition(":")[0]):
             raise
-        print(f"headrace: can't open {options.file!r}: {error.strerror}", file=sys.stderr)
+        print(f"headrace: can't open {error.filename!r}: {error.strerror}", file=sys.stderr)
         return 2
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from headrace.base import flags
@@ -54,22 +54,31 @@ ROUNDS = 4
 
 def optimized(program: Program, passes: Sequence[Pass] = PIPELINE) -> Program:
     """The program after the passes that are switched on."""
-    if len(program.nodes) < options.smallest():
-        return program
-    chosen = [each for each in passes if options.wants(each.name, each.option)]
     printed = "graph" in flags.DUMP.value
-    if printed:
-        _print("as traced", program)
+    found = program
+    for when, found in stages(program, passes):
+        if printed:
+            _print(when, found)
+    return found
+
+
+def stages(
+    program: Program, passes: Sequence[Pass] = PIPELINE
+) -> Iterator[tuple[str, Program]]:
+    """The program as it was traced and after each pass that changed it, with titles."""
+    yield "as traced", program
+    if len(program.nodes) < options.smallest():
+        return
+    chosen = [each for each in passes if options.wants(each.name, each.option)]
     for _ in range(ROUNDS):
         before = program
         for each in chosen:
             after = each.run(program)
-            if printed and after is not program:
-                _print(f"after {each.name}", after)
+            if after is not program:
+                yield f"after {each.name}", after
             program = after
         if program is before:
-            break
-    return program
+            return
 
 
 def _print(when: str, program: Program) -> None:

@@ -23,6 +23,7 @@ from headrace.core.tensor import EagerTensor, Tensor, wrap
 from headrace.core.type_spec import TensorSpec
 from headrace.core.variable import Variable
 from headrace.ops.reshape import identity
+from headrace.trace import picture
 from headrace.trace import signature as signatures
 from headrace.trace.body import Body
 from headrace.trace.func_graph import FuncGraph, array_of
@@ -241,6 +242,16 @@ class ConcreteFunction:
         return f"({given}) -> {self._output_type()}"
 
     # Looking
+
+    def pretty_graph(self, dot: bool = False, file: Any = None) -> None:
+        """Print the graph as it was traced and after each pass that changed it.
+
+        Args:
+            dot: print a picture of what is run instead, in Graphviz' language.
+            file: where to (default: the standard output).
+        """
+        body = self._body
+        print(picture.drawing(body) if dot else picture.story(body), file=file)
 
     def pretty_printed_signature(self, verbose: bool = True) -> str:
         """The arguments, results and captures as a text."""

@@ -96,6 +96,31 @@ class Function:
         texts = [c.pretty_printed_signature(verbose) for c in self._traces.concretes]
         return "\n\n".join(texts) or "No concrete functions have been traced."
 
+    def pretty_graph(
+        self, *args: Any, dot: bool = False, file: Any = None, **kwargs: Any
+    ) -> None:
+        """Print graphs as they were traced and after each pass that changed them.
+
+        Args:
+            args, kwargs: arguments, or their specs: the graph for a call with these; without
+                any, the graphs of all traces.
+            dot: print pictures of what is run instead, in Graphviz' language.
+            file: where to (default: the standard output).
+
+        >>> @tf.function
+        ... def same(x):
+        ...     return x * 1.
+        >>> same.pretty_graph(tf.TensorSpec([2]), dot=True)  # doctest: +ELLIPSIS
+        digraph "__inference_same_..." {
+        ...
+        """
+        if args or kwargs or not self._traces.concretes:
+            chosen = [self.get_concrete_function(*args, **kwargs)]
+        else:
+            chosen = self._traces.concretes
+        for concrete in chosen:
+            concrete.pretty_graph(dot, file)
+
     def experimental_get_compiler_ir(self, *args: Any, **kwargs: Any) -> Any:
         """XLA's text of the function: there is none here."""
         raise NotImplementedError(
