@@ -103,6 +103,30 @@ def _plan(shape, key):
     return axes, points
 
 
+def _native_plan(c, shape, begin, end, strides, masks):
+    """`_plan` in compiled code, where an index may be a scalar of the program."""
+    others = masks["ellipsis_mask"] | masks["new_axis_mask"]
+    single = [i for i in range(len(begin)) if masks["shrink_axis_mask"] & ~others & 1 << i]
+    first, last = list(begin), list(end)
+    for i in single:
+        if begin[i].__class__ is not int:
+            first[i] = last[i] = 0
+    if any(k.__class__ is not int for k in (*first, *last)):
+        c.refuse("a part whose size is not known")
+    axes, points = _plan(shape, key_of(first, last, strides, **masks))
+    for axis, i in zip(list(points), single, strict=True):
+        if begin[i].__class__ is not int:
+            points[axis] = _inside(c, begin[i], axis, shape[axis])
+    return axes, points
+
+
+def _inside(c, k, axis, n):
+    """A computed index, which may count from the end, as one that is inside."""
+    k = c.where(k < 0, k + n, k)
+    c.check((k >= 0) & (k < n), f"slice index {{}} of dimension {axis} out of bounds.", k)
+    return k
+
+
 def _parts(k):
     return k.start, k.stop, k.step
 
@@ -114,6 +138,7 @@ class StridedSlice(Op):
     inputs = ("input", "begin", "end", "strides")
     static = ("begin", "end", "strides")
     attrs = _NO_MASKS
+    computed = ("begin", "end")
     dtypes = ALL
     keep = ()
     samples = (
@@ -174,7 +199,7 @@ class StridedSlice(Op):
         return apply(StridedSliceGrad, (dy,), attrs)
 
     def lower(c, input, begin, end, strides, **masks):
-        axes, points = _plan(input.shape, key_of(begin, end, strides, **masks))
+        axes, points = _native_plan(c, input.shape, begin, end, strides, masks)
 
         def element(*i):
             at = dict(points)
@@ -246,6 +271,7 @@ class StridedSliceGrad(Op):
     inputs = ("shape", "begin", "end", "strides", "dy")
     static = ("shape", "begin", "end", "strides")
     attrs = _NO_MASKS
+    computed = ("begin", "end")
     dtypes = ALL
     keep = ()
     samples = (
@@ -276,7 +302,7 @@ class StridedSliceGrad(Op):
         return apply(StridedSlice, (dz,), attrs)
 
     def lower(c, dy, shape, begin, end, strides, **masks):
-        axes, points = _plan(shape, key_of(begin, end, strides, **masks))
+        axes, points = _native_plan(c, shape, begin, end, strides, masks)
 
         def element(*i):
             inside = c.const(True, bool_dtype)

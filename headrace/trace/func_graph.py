@@ -92,7 +92,7 @@ class FuncGraph(Graph):
     def _captured(self, outside: Any, spec: Spec, name: str) -> Symbol:
         found = self.captures.get(id(outside))
         if found is None:
-            value = spec.value if spec.dtype is resource else None
+            value = spec.value if spec.dtype in HANDLES else None
             attrs = {"dtype": spec.dtype, "shape": spec.shape}
             symbol = self.add(Placeholder, (), attrs, f"{self.names.unique(name)}/")
             symbol.spec = spec._replace(value=value)

@@ -165,14 +165,14 @@ def compiled(program: Program) -> Program:
     Args:
         program: after the passes.
     """
-    refused: set[Node] = set()
+    refused: dict[Node, str] = {}
     while True:
         nodes: list[Node] = []
         try:
             for number, group in enumerate(partition(program, refused)):
                 nodes += _as_nodes(group, number)
         except Refused as error:
-            refused.add(error.node)
+            refused[error.node] = error.reason
             continue
         kept = [node for node in program.nodes if node.op is Const]
         return Program(
