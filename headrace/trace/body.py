@@ -35,7 +35,7 @@ class Body:
         """The same body with further results."""
         return Body(self.graph, (*self.fetches, *more))
 
-    def __call__(self, arrays: Sequence[Any]) -> list[Any]:
+    def __call__(self, arrays: Sequence[Any]) -> Sequence[Any]:
         """The results for one value of each parameter."""
         runner = self._runner
         if runner is None:
@@ -43,8 +43,7 @@ class Body:
             runner = self._runner = pipeline.runner(
                 graph, graph.parameters, self.fetches, graph.name, graph.jit
             )
-        found: list[Any] = runner.run(arrays)
-        return found
+        return runner.run(arrays)
 
     def __repr__(self) -> str:
         return f"<Body of {self.graph.name}>"

@@ -52,6 +52,7 @@ class ProgramBuilder(Builder):
     Attributes:
         constants: arrays that the program reads, with their buffers.
         randoms: the random states that it draws from.
+        sources: the node that each failure of the program comes from.
         mutable: the buffers that are written more than once, by id.
         current: the lowering of which a rule is being applied.
     """
@@ -60,6 +61,9 @@ class ProgramBuilder(Builder):
         super().__init__()
         self.constants: list[tuple[ir.Buffer, np.ndarray]] = []
         self.randoms: list[Random] = []
+        self.sources: list[Node] = []
+        self._said_by: dict[int, tuple[ir.Failure, Node]] = {}
+        self._evaluated: Node | None = None
         self.mutable: set[int] = set()
         self.current: Any = None
         self._constant_views: dict[int, View] = {}
@@ -114,6 +118,39 @@ class ProgramBuilder(Builder):
     def copied(self, view: View) -> View:
         """The elements that a view has now, in memory of their own."""
         return self._stored(view)
+
+    def _failure(self, failure: ir.Failure) -> int:
+        """The number of what a check says, which belongs to the node that is lowered now."""
+        node = self._said_by.get(id(failure), (failure, self._node()))[1]
+        for number, known in enumerate(zip(self._failures, self.sources, strict=True), 1):
+            if known == (failure, node):
+                return number
+        self._failures.append(failure)
+        self.sources.append(node)
+        return len(self._failures)
+
+    def _said(self, error: str, message: str) -> ir.Failure:
+        failure = super()._said(error, message)
+        self._said_by[id(failure)] = (failure, self._node())
+        return failure
+
+    def _node(self) -> Node:
+        """The node whose rule is being applied, or whose view is being evaluated."""
+        lowering = self.current
+        return self._evaluated or lowering.program.nodes[lowering.now]
+
+    def map(self, shape: Sequence[int], dtype: DType, fn: Callable[..., Any]) -> View:
+        """A view, which remembers the node that it belongs to."""
+        node = self._node()
+
+        def element(*index: Expr) -> Any:
+            before, self._evaluated = self._evaluated, node
+            try:
+                return fn(*index)
+            finally:
+                self._evaluated = before
+
+        return super().map(shape, dtype, element)
 
     # Constants
 

@@ -8,13 +8,14 @@ move them. Read `lowering.py` before.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from headrace.base.dtypes import HANDLES, resource, variant
+from headrace.base.errors import OpError
 from headrace.compile.cluster.builder import State
 from headrace.compile.cluster.control import ClusterBuilder
 from headrace.compile.cluster.lowering import Lowering, Refused
@@ -25,6 +26,7 @@ from headrace.compile.loops.lower import CannotLower
 from headrace.compile.loops.views import Stored
 from headrace.compile.passes.program import Node, Program, static
 from headrace.compile.run.executable import executable
+from headrace.compile.run.plan import located
 from headrace.core import rng
 from headrace.core.graph import Const
 from headrace.core.op import Kind, Op
@@ -89,31 +91,47 @@ class Code:
     def __init__(self, program: Program) -> None:
         self.program = program
         loops, builder = lowered(program)
-        self.loops = loops
         changed = writes(program)
         self._inputs = [i for i, v in enumerate(program.inputs) if v not in changed]
-        self._variables = [i for i in self._inputs if program.inputs[i].spec.dtype is resource]
         self._states = [i for i, v in enumerate(program.inputs) if v in changed]
+        handles = [v.spec.dtype is resource for v in program.inputs]
+        self._variables = [k for k, i in enumerate(self._inputs) if handles[i]]
+        self._sources = builder.sources
         self._constants = [array for _, array in builder.constants]
         self._draws = [Draw(random.node, random.owner) for random in builder.randoms]
-        self._plain = not (self._variables or self._states or self._constants or self._draws)
         self._lock = threading.Lock()
-        self._run = executable(loops)
+        self.executable = executable(loops)
+        self._call = self.executable.call
+        self._given = bool(self._variables or self._states or self._constants or self._draws)
+
+    @property
+    def loops(self) -> ir.Loops:
+        """The program of loops, as it runs."""
+        return self.executable.loops
 
     def __call__(self, values: Sequence[Any]) -> Sequence[np.ndarray]:
-        """Run it on an array or variable for each input of the program."""
-        if self._plain:
-            return self._run(values)
+        """Run it on an array or variable for each input of the program.
+
+        Raises:
+            OpError: a check failed; the error names the node and the user's lines.
+        """
+        if self._given:
+            return self._with_variables(values)
+        result = self._call(*values)
+        return result if result.__class__ is tuple else self._settled(result, values)
+
+    def _with_variables(self, values: Sequence[Any]) -> Sequence[np.ndarray]:
         arrays = [values[i] for i in self._inputs]
-        for place, i in enumerate(self._inputs):
-            if i in self._variables:
-                arrays[place] = values[i]._array
+        for place in self._variables:
+            arrays[place] = arrays[place]._array
         arrays += self._constants
-        if not self._states and not self._draws:
-            return self._run(arrays)
-        return self._changing(arrays, [values[i] for i in self._states])
+        if self._states or self._draws:
+            return self._changing(arrays, [values[i] for i in self._states])
+        result = self._call(*arrays)
+        return result if result.__class__ is tuple else self._settled(result, arrays)
 
     def _changing(self, arrays: Sequence[np.ndarray], variables: list[Any]) -> Any:
+        """Run with the locks of everything that changes."""
         locks = [variable._lock for variable in sorted(variables, key=_serial)]
         if self._draws:
             locks.append(self._lock)
@@ -122,13 +140,26 @@ class Code:
         try:
             words = [draw.begin() for draw in self._draws]
             memory = [variable._writable() for variable in variables]
-            found = self._run(arrays, [*memory, *words])
+            given = (*arrays, *memory, *words)
+            result = self._call(*given)
+            if result.__class__ is not tuple:
+                result = self._settled(result, given)
             for draw, state in zip(self._draws, words, strict=True):
                 draw.end(state)
         finally:
             for lock in locks:
                 lock.release()
-        return found
+        return result
+
+    def _settled(self, result: Any, given: Sequence[Any]) -> tuple[np.ndarray, ...]:
+        """The results of a call that gave something else, or its error."""
+        try:
+            return self.executable.settle(result, given)
+        except OpError as error:
+            number = getattr(error, "failure", None)
+            if number is None:
+                raise
+            raise located(error, self._sources[number - 1], self.program.name) from None
 
 
 class Draw:
@@ -188,3 +219,15 @@ def _as_nodes(group: Group, number: int) -> list[Node]:
     return [
         Node(Native, f"native_{number}", part.inputs, {"code": code}, part.fetches, listed=True)
     ]
+
+
+def direct(program: Program) -> Callable[[Sequence[Any]], Sequence[Any]] | None:
+    """What runs a program that is one piece of native code; None if it is more than that."""
+    nodes = [node for node in program.nodes if node.op is not Const]
+    if len(nodes) != 1 or nodes[0].op is not Native or nodes[0].outputs != program.fetches:
+        return None
+    code: Code = nodes[0].attrs["code"]
+    if nodes[0].inputs == program.inputs:
+        return code
+    places = [program.inputs.index(value) for value in nodes[0].inputs]
+    return lambda values: code([values[place] for place in places])

@@ -79,7 +79,6 @@ class Lowering:
             self.now = place
             if node not in done:
                 self.node(node)
-        self.now = len(self.program.nodes)
 
     def results(self) -> list[Any]:
         """The views of the program's results."""
@@ -89,6 +88,7 @@ class Lowering:
 
     def node(self, node: Node) -> None:
         """Lower one node."""
+        self.c.current = self
         if node.op is Const:
             (value,) = node.outputs
             self.views[value], self.depends[value] = self.c.constant(node.attrs["value"]), _NONE
@@ -125,7 +125,6 @@ class Lowering:
         if node.op.kind is Kind.RANDOM and node.op.stateful:
             operands.insert(0, self._random(node))
         expected = tuple([value.spec for value in node.outputs])
-        self.c.current = self
         try:
             found = applied(self.c, node.op, operands, expected, attrs)
         except CannotLower as error:

@@ -106,6 +106,10 @@ def _group(program: Program, nodes: list[Node], producers: Mapping[Value, Node])
         if node not in inside:
             wanted.update(node.reads)
     fetches = [value for node in nodes for value in node.outputs if value in wanted]
+    if set(fetches) == set(program.fetches) and len(fetches) == len(program.fetches):
+        fetches = list(program.fetches)
+    order = {value: place for place, value in enumerate(program.inputs)}
+    given = sorted(inputs, key=lambda value: order.get(value, len(order)))
     return Program(
-        [*constants, *nodes], tuple(inputs), tuple(fetches), program.name, program.source
+        [*constants, *nodes], tuple(given), tuple(fetches), program.name, program.source
     )

@@ -81,7 +81,7 @@ class Builder(Scalars):
             return
         found = Condition(
             condition,
-            ir.Failure(error, message),
+            self._said(error, message),
             tuple(views.position(v) for v in values),
             self._guards,
         )
@@ -280,6 +280,9 @@ class Builder(Scalars):
             loops = tuple(index for index in indices if index in used)
             statement = ir.Check(condition, self._failure(check.failure), check.values)
             self._stages.append(ir.Stage("check", nest(loops, (statement,))))
+
+    def _said(self, error: str, message: str) -> ir.Failure:
+        return ir.Failure(error, message)
 
     def _failure(self, failure: ir.Failure) -> int:
         if failure not in self._failures:

@@ -183,6 +183,7 @@ class Loops:
         error, message = self.failures[failure - 1].error, self.failures[failure - 1].message
         text = message.format(*values) if values else message
         found: Exception = getattr(errors, error)(text, self.name)
+        found.failure = failure  # type: ignore[attr-defined]
         return found
 
 

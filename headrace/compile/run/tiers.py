@@ -7,6 +7,7 @@ is then done by a thread in the background while calls go on node by node.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -15,10 +16,10 @@ from typing import Any
 from headrace.base import flags
 from headrace.base.dtypes import HANDLES
 from headrace.compile.cluster.bodies import told
-from headrace.compile.cluster.call import compiled
+from headrace.compile.cluster.call import compiled, direct
 from headrace.compile.optimize import optimized
 from headrace.compile.passes.program import Program, static
-from headrace.compile.run.background import later
+from headrace.compile.run.later import compile_later
 from headrace.compile.run.plan import Plan
 from headrace.core.op import Spec
 
@@ -26,6 +27,8 @@ WARM = 3
 """The call at which a program is compiled."""
 SHAPES = 64
 """So many shapes of its arguments a program is kept compiled for."""
+
+logger = logging.getLogger("headrace")
 
 
 class Tiers:
@@ -50,30 +53,41 @@ class Tiers:
         self.calls = 0
         self._shapes: OrderedDict[Any, Tiers] = OrderedDict()
         self.native: Program | None = None
-        self.run: Callable[[Sequence[Any]], list[Any]] = self._first
+        self.run: Callable[[Sequence[Any]], Sequence[Any]] = self._first
         if flags.COMPILE.value == "never" or not program.nodes:
             self.run = self.plan
         elif self._open:
             self.run = self._by_shape
 
-    def _first(self, arrays: Sequence[Any]) -> list[Any]:
+    def _first(self, arrays: Sequence[Any]) -> Sequence[Any]:
         """The first calls."""
         self.calls += 1
-        if self._at_once or flags.COMPILE.value == "always":
+        if flags.COMPILE.value == "always":
             self.compile()
             return self.run(arrays)
+        if self._at_once:
+            self._try()
+            return self.run(arrays)
         if self.calls == WARM:
-            later(self.compile)
+            compile_later(self._try)
         return self.plan(arrays)
+
+    def _try(self) -> None:
+        """Compile; if that fails, which is a mistake of the compiler, the kernels go on."""
+        try:
+            self.compile()
+        except Exception:
+            logger.exception("%s can't be compiled; it runs node by node.", self.name)
+            self.run = self.plan
 
     def compile(self) -> None:
         """Run the program as native code from now on."""
         with self._lock:
             if self.native is None:
                 self.native = compiled(self.program)
-                self.run = Plan(self.native)
+                self.run = direct(self.native) or Plan(self.native)
 
-    def _by_shape(self, arrays: Sequence[Any]) -> list[Any]:
+    def _by_shape(self, arrays: Sequence[Any]) -> Sequence[Any]:
         """Calls of a program that depends on the shapes of its arguments."""
         key = tuple([arrays[place].shape for place in self._open])
         found = self._shapes.get(key)

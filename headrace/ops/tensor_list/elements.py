@@ -66,6 +66,8 @@ def place_of(held: TensorList, index: Any, what: str = "access") -> int:
 
 def _checked(c: Any, held: Any, index: Any, what: str) -> Any:
     """An index into a list of compiled code, as a number that is inside."""
+    if not held.count:
+        c.refuse("an item of an empty list")
     place = c.cast(index[()], int64)
     text = f"Trying to {what} element {{}} in a list with {held.count} elements."
     c.check((place >= 0) & (place < held.count), text, place)
@@ -183,6 +185,8 @@ class TensorListStack(Op):
         return Spec(dims, element_dtype)
 
     def lower(c, input_handle, element_shape, element_dtype, num_elements=None):
+        if num_elements not in (None, input_handle.count):
+            c.refuse("a list of another length than was said")
         return input_handle.whole(c)
 
     def kernel(input_handle, element_shape, element_dtype, num_elements=None):
