@@ -66,7 +66,7 @@ def convert(value: Any, dtype: DType | None = None, hint: DType | None = None) -
     kind = value.__class__
     if kind is float or kind is int:
         wanted = dtype or hint
-        if wanted is not None and wanted.is_floating:
+        if wanted is not None and (wanted.is_floating or (wanted is int64 and _is_long(value))):
             return wrap(np.array(value, wanted.np))
     elif isinstance(value, Tensor):
         if dtype is not None and value.dtype != dtype:
@@ -91,6 +91,10 @@ def convert(value: Any, dtype: DType | None = None, hint: DType | None = None) -
     if listed:
         return _packed(value, dtype or hint, dtype is not None)
     return wrap(to_array(value, dtype))
+
+
+def _is_long(value: Any) -> bool:
+    return value.__class__ is int and -(1 << 63) <= value < 1 << 63
 
 
 def to_array(value: Any, dtype: DType | None = None) -> np.ndarray:

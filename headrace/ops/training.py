@@ -25,6 +25,10 @@ from headrace.ops import elementwise, transcendental
 _SMALL = 1 << 13
 """Weights with so many elements in all are joined."""
 
+_PART = 1 << 14
+"""Larger arrays are updated in parts of so many elements, so that what a rule computes on the
+way stays in the processor's caches."""
+
 _serial = attrgetter("_serial")
 """Locks are taken in the order in which the variables were made, the same in all threads, so
 that no two of them wait for each other."""
@@ -76,9 +80,10 @@ def update_all(
 
 
 def _eagerly(rule: Rule, columns: Sequence[Sequence[Variable]], tensors: Sequence[Any]) -> None:
-    weights, arrays = columns[0], []
+    weights, *slots = columns
+    arrays = []
     for weight, tensor in zip(weights, tensors, strict=True):
-        array, buffer = tensor._array, weight._array
+        array, buffer = tensor._array, weight._buffer
         if array.dtype is not buffer.dtype:
             convert(tensor, weight.dtype)
         if array.shape != buffer.shape:
@@ -87,11 +92,12 @@ def _eagerly(rule: Rule, columns: Sequence[Sequence[Variable]], tensors: Sequenc
     dtype = arrays[0].dtype
     small = sum(array.size for array in arrays) <= _SMALL
     once = len(set(map(id, weights))) == len(weights) > 1
-    if once and small and all(array.dtype is dtype for array in arrays):
+    # A rule without slots is over before the arrays would be joined.
+    if once and small and slots and all(array.dtype is dtype for array in arrays):
         _joined(rule, columns, arrays)
         return
     for *variables, array in zip(*columns, arrays, strict=True):
-        with _Held(variables):
+        with _Held(variables) if slots else variables[0]._lock:
             _in_place(rule, [variable._writable() for variable in variables], array)
 
 
@@ -113,6 +119,16 @@ def _add_nodes(rule: Rule, weight: Variable, slots: Sequence[Variable], gradient
 
 def _in_place(rule: Rule, arrays: Sequence[np.ndarray], gradient: np.ndarray) -> None:
     """Change the arrays of a weight and its slots."""
+    if gradient.size <= _PART or not all(array.flags.c_contiguous for array in arrays):
+        _change(rule, arrays, gradient)
+        return
+    flat = [array.reshape(-1) for array in (*arrays, gradient)]
+    for begin in range(0, gradient.size, _PART):
+        *parts, part = (array[begin : begin + _PART] for array in flat)
+        _change(rule, parts, part)
+
+
+def _change(rule: Rule, arrays: Sequence[np.ndarray], gradient: np.ndarray) -> None:
     weight, *slots = arrays
     step, *results = rule(np, gradient, *slots)
     for slot, new in zip(slots, results, strict=True):
@@ -142,7 +158,7 @@ def _joined(
     rule: Rule, columns: Sequence[Sequence[Variable]], arrays: Sequence[np.ndarray]
 ) -> None:
     with _Held([variable for column in columns for variable in column]):
-        flat = [np.concatenate([v._array.reshape(-1) for v in column]) for column in columns]
+        flat = [np.concatenate([v._buffer.reshape(-1) for v in column]) for column in columns]
         _in_place(rule, flat, np.concatenate([array.reshape(-1) for array in arrays]))
         begin = 0
         for place, array in enumerate(arrays):

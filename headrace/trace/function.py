@@ -175,9 +175,12 @@ class Function:
             return self._python_function(*args, **kwargs)
         bound = self._signature.bind(args, kwargs)
         concrete = self._concrete(bound)
+        inputs = inputs_of(bound)
+        # Tensors that are default arguments are inputs too; the fast way knows only the others.
         if fast is not None and not concrete._nested:
-            self._fast[fast] = concrete
-        return concrete.run(inputs_of(bound))
+            if len(inputs) == sum(isinstance(value, EagerTensor) for value in args):
+                self._fast[fast] = concrete
+        return concrete.run(inputs)
 
     def get_concrete_function(self, *args: Any, **kwargs: Any) -> ConcreteFunction:
         """The trace for arguments of this form.

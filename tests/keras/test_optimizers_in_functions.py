@@ -51,6 +51,28 @@ def test_graph_equals_eager(name, options):
         np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("name, options", EVERY[:20:3], ids=str)
+def test_large_weights(name, options):
+    """What eager steps do part by part, and to matrices of either order."""
+    values = np.random.default_rng(3).standard_normal((2, 250, 130)).astype(np.float32)
+    ends = []
+    for wrap in (lambda step: step, tf.function):
+        optimizer = make(name, options)
+        weights = [tf.Variable(values[0]), tf.Variable(tf.transpose(values[0]))]
+        gradients = [tf.constant(values[1]), tf.transpose(values[1])]
+
+        def step(optimizer=optimizer, weights=weights, gradients=gradients):
+            optimizer.apply_gradients(zip(gradients, weights, strict=True))
+
+        run = wrap(step)
+        run()
+        run()
+        ends.append([v.numpy() for v in (*weights, *optimizer.variables)])
+    for expected, found in zip(*ends, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-6)
+    np.testing.assert_array_equal(ends[0][0], ends[0][1].T)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_weights_of_other_dtypes(name, dtype):

@@ -65,3 +65,16 @@ def test_a_tape_watches_what_it_is_told_to_inside_a_function():
 
     (of_x, of_variable), told = slopes(tf.constant(5.0))
     assert (float(of_x), of_variable, float(told)) == (3.0, None, 6.0)
+
+
+def test_defaults_that_are_tensors_and_variables():
+    variable, constant = tf.Variable([1.0, 2.0]), tf.constant([1.0, 1.0])
+
+    @tf.function
+    def add(kept=variable, changes=(constant,)):
+        kept.assign_add(changes[0])
+        return kept + 0.0
+
+    for count in range(1, 4):
+        np.testing.assert_array_equal(add(), [1.0 + count, 2.0 + count])
+    assert add.experimental_get_tracing_count() == 1

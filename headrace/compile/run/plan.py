@@ -68,6 +68,7 @@ class Plan:
         places = tuple([self._new_slot(value) for value in node.outputs])
         kernel = _ready(node, self._source)
         if target is not None:  # a ufunc's last operand is where it writes
+            kernel = _INTO.get(kernel, kernel)
             operands = (*operands, self._slots[target])
         if node.listed:
             step = _several(kernel, operands, places)
@@ -103,6 +104,12 @@ class Plan:
 
 
 # Steps
+
+_INTO: dict[Any, Callable[..., Any]] = {
+    ufunc: lambda a, b, out, ufunc=ufunc: ufunc(a, b, out=out)
+    for ufunc in (np.maximum, np.minimum)
+}
+"""NumPy will take the operand that these two write to by its name only."""
 
 
 def _one(kernel: Callable[..., Any], operands: tuple[int, ...], place: int) -> Step:

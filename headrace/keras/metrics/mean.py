@@ -78,7 +78,7 @@ class Mean(_Running):
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         weights, values = self._add(values, sample_weight)
         if weights is None:
-            known = values.shape.num_elements()
+            known = 1 if values.ndim == 0 else values.shape.num_elements()
             count = tf.cast(tf.size(values), self._dtype) if known is None else float(known)
         else:
             count = tf.reduce_sum(weights + tf.zeros_like(values))

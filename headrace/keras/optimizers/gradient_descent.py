@@ -193,10 +193,11 @@ class Nadam(_Moments):
         return self.beta_1 * (1.0 - 0.5 * 0.96**step)
 
     def _begin_step(self) -> None:
-        dtype = self._u_product.dtype
-        native = np.dtype(dtype.as_numpy_dtype) if tf.executing_eagerly() else dtype
-        u = self._u(self._scalar(self._iterations + 1, native))
-        self._u_product.assign(self._scalar(self._u_product, native) * u, read_value=False)
+        dtype, eager = self._u_product.dtype, tf.executing_eagerly()
+        native = np.dtype(dtype.as_numpy_dtype) if eager else dtype
+        u = self._u(self._scalar(self._iterations, native) + 1)
+        product = self._scalar(self._u_product, native) * u
+        self._u_product.assign(float(product) if eager else product, read_value=False)
 
     def _coefficients(self, of: Any, step: Any, rate: Any) -> Any:
         product = self._scalar(self._u_product, rate.dtype)

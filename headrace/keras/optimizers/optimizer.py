@@ -153,7 +153,7 @@ class Optimizer:
         """The learning rate of this step, a tensor."""
         rate = self._learning_rate
         if not isinstance(rate, schedules.LearningRateSchedule):
-            return tf.convert_to_tensor(rate)
+            return rate.value()
         value = tf.cast(rate(self._iterations), self._current_learning_rate.dtype)
         self._current_learning_rate.assign(value, read_value=False)
         return value
@@ -338,7 +338,7 @@ class Optimizer:
         return self._index
 
     def _place(self, weight: Any) -> int:
-        place = self._index.get(self._var_key(weight))
+        place = self._index.get(id(weight))
         if place is None:
             raise KeyError(
                 f"The optimizer cannot recognize variable {weight.name}. This usually "
@@ -451,7 +451,7 @@ class Optimizer:
             key = of is np, dtype
             if key not in known:
                 wide = _widened(dtype)
-                step = self._scalar(self._iterations + 1, wide)
+                step = self._scalar(self._iterations, wide) + 1
                 found = self._coefficients(of, step, self._scalar(rate, wide))
                 if wide is not dtype:
                     found = tf.nest.map_structure(lambda c: self._scalar(c, dtype), found)
