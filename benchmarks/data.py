@@ -98,9 +98,11 @@ def gelu(n: int = MANY) -> Inputs:
 
 
 def adam(n: int = MANY) -> Inputs:
-    """Weights and their gradient."""
+    """Weights and their gradient, which is never so small that epsilon's place matters."""
     random = randomness()
-    return {"weights": normal(random, n), "gradient": normal(random, n)}
+    gradient = normal(random, n)
+    gradient += np.copysign(np.float32(0.01), gradient)
+    return {"weights": normal(random, n), "gradient": gradient}
 
 
 def square(n: int) -> Inputs:

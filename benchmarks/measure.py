@@ -180,7 +180,7 @@ def took(answer: dict[str, Any], case: Case, library: str, findings: Findings) -
 
 def differences(case: Case, results: dict[str, Any]) -> list[str]:
     """Who computes something else than the first that has a result."""
-    names = list(results)
+    names = [name for name in results if name not in case.apart]
     return [
         f"{case.name}: {name} and {names[0]} differ"
         for name in names[1:]

@@ -150,7 +150,7 @@ def test_asks_of_limits_and_of_other_cases():
 
 
 def test_cases_are_chosen_by_patterns():
-    assert [case.name for case in chosen(["HUBER", "matmul ?5*"])] == [
+    assert [case.name for case in chosen(["HUBER", "*mul ?5"])] == [
         "huber 1e7",
         "matmul 256",
     ]
