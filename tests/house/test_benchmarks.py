@@ -2,13 +2,14 @@
 
 import json
 import time
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 
 from benchmarks import data, libraries, measure, report, run, worker
-from benchmarks.cases import CALL, CASES, FIRST, IMPORT, MEMORY, TRAINING, Ask, Case, chosen
+from benchmarks.cases import CACHED, CALL, CASES, IMPORT, MEMORY, TRAINING, Ask, Case, chosen
 from benchmarks.implementations import numpy as in_numpy
 from benchmarks.implementations import tensorflow as in_headrace
 from benchmarks.measure import Findings
@@ -23,6 +24,13 @@ SMALL = {
     "reduction": partial(data.vector, 100),
     "gather": partial(data.picked, 100),
     "scatter-add": partial(data.picked, 100),
+    "softmax loss": partial(data.softmax_losses, 20, 10),
+    "adam": partial(data.adam, 2000),
+    "matvec": partial(data.matrix_vector, 100),
+    "mlp": partial(data.mlp, 1, 16),
+    "lstm": partial(data.lstm, steps=3, width=4, batch=2, units=5),
+    "transformer": partial(data.transformer, batch=2, tokens=3, width=8, ffn=16),
+    "notes step": data.notes,
     "cube": data.cube,
     "graph": partial(data.graph, 30),
 }
@@ -51,7 +59,7 @@ def test_each_case_is_some_program_of_headrace():
 
 
 def test_each_call_of_eager_headrace_is_measured():
-    cases = [case for case in chosen(["t*"]) if case.inputs is data.small]
+    cases = [case for case in CASES if case.inputs is data.small]
     findings = measure.measure(cases, ["headrace", "numpy"], rounds=1, seconds=0.001)
     assert not findings.failures and not findings.differences and len(cases) == 7
     assert all(0 < figures["headrace"] < 1 for figures in findings.figures.values())
@@ -64,9 +72,11 @@ def test_imports_are_measured():
 
 
 def test_first_calls_and_memory_are_measured_alone():
-    first = Case("first call, 500 nodes", "graph", kind=FIRST)
-    found = measure.measure([first], ["headrace"], rounds=1, seconds=0)
-    assert 0 < found.figures[first.name]["headrace"] < 60
+    (first,) = chosen(["first call of notes' step, cached"])
+    assert 0 < measure.alone("headrace", "first", first)["figure"] < 60
+    (cube,) = chosen(["cube"])
+    found = measure.measure([replace(cube, kind=CACHED)], ["headrace"], rounds=1, seconds=0)
+    assert 0 < found.figures[cube.name]["headrace"] < 60
     own = worker.Worker("headrace")
     own.programs = {"hungry": lambda inputs: lambda: np.ones(10_000_000).sum()}
     peak = own.peak(Case("a case", "hungry", dict, kind=MEMORY))
