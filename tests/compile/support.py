@@ -3,6 +3,8 @@ two ways in which a program runs."""
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 from types import SimpleNamespace
 from typing import Any
 
@@ -133,3 +135,20 @@ def values(
         found = np.where(rng.random(shape) < 0.3, rng.choice(SPECIAL, shape), found)
     with np.errstate(over="ignore", under="ignore"):
         return np.asarray(found).astype(dtype.np)
+
+
+class Guarded:
+    """An array that ends at, or begins after, a page without access."""
+
+    def __init__(self, like: np.ndarray, at_end: bool) -> None:
+        page = mmap.PAGESIZE
+        room = -(-max(like.nbytes, 1) // page) * page
+        self.memory = mmap.mmap(-1, room + 2 * page)
+        base = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+        protect = ctypes.CDLL(None).mprotect
+        protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+        assert not protect(base, page, 0) and not protect(base + page + room, page, 0)
+        start = page + (room - like.nbytes if at_end else 0)
+        self.array = np.frombuffer(self.memory, like.dtype, like.size, start)
+        self.array = self.array.reshape(like.shape)
+        self.array[...] = like

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import mmap
-
 import numpy as np
 import pytest
 
@@ -17,7 +14,7 @@ from headrace.compile.loops.product import FORMS, Matrix, Product, fault
 from headrace.compile.loops.verify import InvalidLoops, verify
 from headrace.compile.schedule import schedule, tiles
 from headrace.ops.matmul import BatchMatMulV2, MatMul
-from tests.compile.support import compiled, shaped
+from tests.compile.support import Guarded, compiled, shaped
 
 SIZES = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48, 65)
 
@@ -184,23 +181,6 @@ def test_special_values_stay_in_their_row_and_column(value, turns, small_blocks)
             expected = x @ y
         np.testing.assert_array_equal(np.isfinite(got), np.isfinite(expected))
         np.testing.assert_array_equal(np.isnan(got), np.isnan(expected))
-
-
-class Guarded:
-    """An array that ends at, or begins after, a page without access."""
-
-    def __init__(self, like: np.ndarray, at_end: bool) -> None:
-        page = mmap.PAGESIZE
-        room = -(-max(like.nbytes, 1) // page) * page
-        self.memory = mmap.mmap(-1, room + 2 * page)
-        base = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
-        protect = ctypes.CDLL(None).mprotect
-        protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-        assert not protect(base, page, 0) and not protect(base + page + room, page, 0)
-        start = page + (room - like.nbytes if at_end else 0)
-        self.array = np.frombuffer(self.memory, like.dtype, like.size, start)
-        self.array = self.array.reshape(like.shape)
-        self.array[...] = like
 
 
 @pytest.mark.parametrize("at_end", [False, True])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from headrace.base import dtypes
 from headrace.base.dtypes import DType
 from headrace.compile.llvm import mathlib
+from headrace.compile.llvm.cpu import host
 from headrace.compile.llvm.recipes import recipe
 from headrace.compile.llvm.text import (
     Vector,
@@ -151,6 +152,8 @@ def _resize(e: Emitter, a: str, value: str, b: str, signed: bool, wide: bool) ->
 
 
 def _half(e: Emitter, source: DType, target: DType, value: str, wide: bool) -> str:
+    if dtypes.float16 in (source, target) and "+f16c" in host().features:
+        return _half_instruction(e, e.type(source, wide), value, e.type(target, wide), wide)
     to, text = {
         (dtypes.float32, dtypes.float16): ("to_half", mathlib.TO_HALF),
         (dtypes.float32, dtypes.bfloat16): ("to_bfloat", mathlib.TO_BFLOAT),
@@ -162,6 +165,16 @@ def _half(e: Emitter, source: DType, target: DType, value: str, wide: bool) -> s
         symbol, text = f"{symbol}.{e.lanes}", in_lanes(text, e.lanes)
         text = text.replace(f"@hr.{to}", symbol)
     return e.call((symbol, text), e.type(target, wide), f"{e.type(source, wide)} {value}", wide)
+
+
+def _half_instruction(e: Emitter, a: str, value: str, b: str, wide: bool) -> str:
+    """By the processor's own conversion; LLVM's type of a float16 occurs only here."""
+    half = of_lanes("half", e.lanes) if wide else "half"
+    if element(a) == "float":
+        narrow = e.line(f"fptrunc {a} {value} to {half}", wide)
+        return e.line(f"bitcast {half} {narrow} to {b}", wide)
+    same = e.line(f"bitcast {a} {value} to {half}", wide)
+    return e.line(f"fpext {half} {same} to {b}", wide)
 
 
 def _truncate(e: Emitter, a: str, value: str, target: DType, wide: bool) -> str:

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from headrace.compile.llvm import mathlib, products
+from headrace.compile.llvm import mathlib, memory, products
 from headrace.compile.llvm.microkernel import Kernels
 from headrace.compile.llvm.reductions import Reduction, reductions
-from headrace.compile.llvm.text import Vector, memory_type, value_type
+from headrace.compile.llvm.text import memory_type, value_type
 from headrace.compile.llvm.values import Emitter
 from headrace.compile.loops import ir
 from headrace.compile.loops.expr import Index, Load, operands
@@ -152,8 +152,14 @@ def _touched(body: Sequence[ir.Statement]) -> tuple[set[int], set[int]]:
 
 
 def _body(body: Sequence[ir.Statement], e: Emitter) -> None:
-    for statement in body:
+    done: ir.Statement | None = None
+    for statement, following in zip(body, (*body[1:], None), strict=True):
+        if statement is done:
+            continue
         e.statement()
+        if memory.stored_pairs(e, statement, following):
+            done = following
+            continue
         match statement:
             case ir.For():
                 if statement.index.extent == 0:
@@ -165,7 +171,7 @@ def _body(body: Sequence[ir.Statement], e: Emitter) -> None:
             case ir.If():
                 _if(statement, e)
             case ir.Store(buffer, offset, value, part):
-                e.store(buffer, part, offset, value)
+                memory.store(e, buffer, part, offset, value)
             case ir.Begin(accumulator, value):
                 lanes = 1 if e.vector is None else e.lanes
                 if id(accumulator) not in e.registers:
@@ -269,8 +275,7 @@ def _lanes(loop: ir.For, e: Emitter) -> None:
     for k in range(together, whole):
         one(k - together, str(k * lanes))
     if rest:
-        bits = ", ".join(f"i1 {'true' if k < rest else 'false'}" for k in range(lanes))
-        e.tail = Vector(f"<{bits}>")
+        e.tail, e.rest = memory.lanes_mask(lanes, 0, rest), rest
         one(0, str(whole * lanes))
         e.tail = None
     for each in sums:

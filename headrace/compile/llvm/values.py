@@ -13,17 +13,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from headrace.base.dtypes import DType
-from headrace.compile.llvm import arithmetic
+from headrace.compile.llvm import arithmetic, memory
 from headrace.compile.llvm.text import (
     Vector,
     constant,
-    memory_type,
     of_lanes,
     splat_literal,
     value_type,
 )
 from headrace.compile.loops import ir
-from headrace.compile.loops.affine import stride
 from headrace.compile.loops.expr import (
     Apply,
     Cast,
@@ -35,7 +33,6 @@ from headrace.compile.loops.expr import (
     Read,
     operands,
 )
-from headrace.compile.loops.operations import letter, part
 
 
 class Frame:
@@ -50,6 +47,7 @@ class Frame:
         self.lines: list[str] = []
         self.seen: dict[tuple[int, bool], str] = {}
         self.fleeting: dict[tuple[int, bool], str] = {}
+        self.pairs: dict[tuple[int, int], str] = {}
         self.splats: dict[str, Vector] = {}
 
 
@@ -63,7 +61,8 @@ class Register(NamedTuple):
 class Emitter:
     """Lines of one LLVM function, and what it declares.
 
-    `trips` says how often what is written now will run in one call.
+    `trips` says how often what is written now will run in one call; `rest`, how many lanes
+    count where `tail` masks the others.
     """
 
     def __init__(self, buffers: dict[int, str], constant_buffers: set[int]) -> None:
@@ -79,6 +78,7 @@ class Emitter:
         self.lanes = 1
         self.vector: Index | None = None
         self.tail: Vector | None = None
+        self.rest = 0
         self.guard: Vector | None = None
         self.partial: set[int] = set()
         self.conditional = 0
@@ -221,108 +221,11 @@ class Emitter:
 
     # Memory
 
-    def address(self, buffer: ir.Buffer, which: int, offset: str) -> str:
-        """Where an element is: of the scalar `offset`, or one address for each lane."""
-        stored, wide = memory_type(part(buffer.dtype)), isinstance(offset, Vector)
-        kind = of_lanes("i64", self.lanes) if wide else "i64"
-        if buffer.dtype.is_complex:
-            one = splat_literal("i64", "1") if wide else "1"
-            offset = self.line(f"shl nsw {kind} {offset}, {one}", wide)
-            if which:
-                offset = self.line(f"or disjoint {kind} {offset}, {one}", wide)
-        base = self.buffers[id(buffer)]
-        return self.line(f"getelementptr {stored}, ptr {base}, {kind} {offset}", wide)
-
-    def store(self, buffer: ir.Buffer, which: int, offset: Expr, value: Expr) -> None:
-        """Store one element, or one of each lane."""
-        kind = memory_type(value.dtype)
-        found = self.wide(value) if self.depends(value) else self.scalar(value)
-        step = self._stride(buffer, offset)
-        if step == 0:
-            assert not isinstance(found, Vector), "lanes that store into one place"
-            if letter(value.dtype) == "b":
-                found = self.line(f"zext i1 {found} to i8")
-            place = self.address(buffer, which, self.scalar(offset))
-            self.effect(f"store {kind} {found}, ptr {place}")
-            return
-        found = self.widened(found, value_type(value.dtype))
-        whole = of_lanes(kind, self.lanes)
-        if letter(value.dtype) == "b":
-            bools = of_lanes("i1", self.lanes)
-            found = Vector(self.line(f"zext {bools} {found} to {whole}", True))
-        mask = self.mask()
-        if step == 1:
-            place = self.address(buffer, which, self.scalar(offset))
-            if mask is None:
-                self.effect(f"store {whole} {found}, ptr {place}, align {_align(kind)}")
-                return
-            self._masked("store", whole, "ptr", f"{whole} {found}, ptr", place, kind, mask)
-            return
-        places = self.address(buffer, which, self.widened(self.wide(offset), "i64"))
-        many = of_lanes("ptr", self.lanes)
-        mask = mask or splat_literal("i1", "true")
-        self._masked("scatter", whole, many, f"{whole} {found}, {many}", places, kind, mask)
-
-    def _masked(
-        self, what: str, whole: str, many: str, given: str, place: str, kind: str, mask: str
-    ) -> None:
-        pointers = "p0" if many == "ptr" else f"v{self.lanes}p0"
-        symbol = f"@llvm.masked.{what}.{_suffix(whole)}.{pointers}"
-        bools = of_lanes("i1", self.lanes)
-        self.declarations[symbol] = f"declare void {symbol}({whole}, {many}, i32, {bools})"
-        align = _align(kind)
-        self.effect(f"call void {symbol}({given} {place}, i32 {align}, {bools} {mask})")
-
-    def _stride(self, buffer: ir.Buffer, offset: Expr) -> int | None:
-        """How far the next lane's element is; None if that is not one number."""
-        if self.vector is None or not self.depends(offset):
-            return 0
-        step = stride(offset, self.vector)
-        return None if step is None or buffer.dtype.is_complex else step
-
-    def _load(self, x: Load) -> str:
-        kind = memory_type(x.dtype)
-        step = self._stride(x.buffer, x.offset)
-        if step == 0:
-            place = self.address(x.buffer, x.part, self._safe(self.scalar(x.offset)))
-            found = self.line(f"load {kind}, ptr {place}")
-            return self.line(f"trunc i8 {found} to i1") if letter(x.dtype) == "b" else found
-        whole, mask = of_lanes(kind, self.lanes), self.mask()
-        bools = of_lanes("i1", self.lanes)
-        if step == 1:
-            place = self.address(x.buffer, x.part, self.scalar(x.offset))
-            if mask is None:
-                found = self.line(f"load {whole}, ptr {place}, align {_align(kind)}", True)
-            else:
-                symbol = f"@llvm.masked.load.{_suffix(whole)}.p0"
-                declaration = f"declare {whole} {symbol}(ptr, i32, {bools}, {whole})"
-                given = (
-                    f"ptr {place}, i32 {_align(kind)}, {bools} {mask}, {whole} zeroinitializer"
-                )
-                found = self.call((symbol, declaration), whole, given, True)
-        else:
-            offset = self.widened(self.wide(x.offset), "i64")
-            places = self.address(x.buffer, x.part, offset)
-            many = of_lanes("ptr", self.lanes)
-            symbol = f"@llvm.masked.gather.{_suffix(whole)}.v{self.lanes}p0"
-            declaration = f"declare {whole} {symbol}({many}, i32, {bools}, {whole})"
-            mask = mask or splat_literal("i1", "true")
-            given = (
-                f"{many} {places}, i32 {_align(kind)}, {bools} {mask}, {whole} zeroinitializer"
-            )
-            found = self.call((symbol, declaration), whole, given, True)
-        if letter(x.dtype) == "b":
-            found = self.line(f"trunc {whole} {found} to {bools}", True)
-        return found
-
-    def _safe(self, offset: str) -> str:
-        """An offset that all lanes share, or 0 where no lane means it."""
-        if self.guard is None:
-            return offset
-        kind = of_lanes("i1", self.lanes)
-        symbol = f"@llvm.vector.reduce.or.v{self.lanes}i1"
-        some = self.call((symbol, f"declare i1 {symbol}({kind})"), "i1", f"{kind} {self.guard}")
-        return self.line(f"select i1 {some}, i64 {offset}, i64 0")
+    def loads_from(self, buffer: ir.Buffer, x: Expr) -> bool:
+        """Whether an expression reads a buffer."""
+        if isinstance(x, Load) and x.buffer is buffer:
+            return True
+        return any(self.loads_from(buffer, y) for y in operands(x))
 
     def where(self, mask: Vector, value: str, other: str, kind: str) -> str:
         """`value` in the lanes of a mask, else `other`."""
@@ -384,6 +287,7 @@ class Emitter:
         """A new statement: accumulators and memory may have changed."""
         for frame in self.frames:
             frame.fleeting.clear()
+            frame.pairs.clear()
 
     def _fleeting(self, x: Expr) -> bool:
         known = self._changes.get(id(x))
@@ -419,7 +323,7 @@ class Emitter:
             case Read():
                 return self.read(x.accumulator)
             case Load():
-                return self._load(x)
+                return memory.load(self, x)
             case Apply():
                 args = [self._operand(y, wide) for y in x.args]
                 return arithmetic.operation(self, x, args, wide)
@@ -490,13 +394,3 @@ class Emitter:
             self.frame.block = frame.block
         which = f"{bools} {condition}" if isinstance(condition, Vector) else f"i1 {condition}"
         return self.line(f"select {which}, {kind} {sides[0]}, {kind} {sides[1]}", True)
-
-
-def _align(kind: str) -> int:
-    return {"float": 4, "double": 8}.get(kind) or int(kind[1:]) // 8
-
-
-def _suffix(whole: str) -> str:
-    """LLVM's name of a vector type in names of intrinsics."""
-    lanes, _, kind = whole[1:-1].partition(" x ")
-    return f"v{lanes}{ {'float': 'f32', 'double': 'f64'}.get(kind, kind) }"

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from headrace.compile.llvm.cpu import host
+from headrace.compile.llvm.memory import NEAR
 from headrace.compile.loops import ir
 from headrace.compile.loops.accumulate import SPLITS
 from headrace.compile.loops.affine import Affine, affine, stride
@@ -147,4 +148,6 @@ def _access(offset: Expr, index: Index | None, buffer: ir.Buffer) -> float:
     step = stride(offset, index)
     if step == 0:
         return 0.5
-    return 1 if step == 1 and not buffer.dtype.is_complex else 12
+    if step is None or buffer.dtype.is_complex and step != 1:
+        return 12
+    return 1 if step == 1 else 2 if step == -1 or 1 < step <= NEAR else 12

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from headrace.compile.llvm.cpu import host
-from headrace.compile.llvm.text import element, literal, number, of_lanes, suffix
+from headrace.compile.llvm.text import element, lanes_of, literal, number, of_lanes, suffix
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -245,9 +245,9 @@ class Code:
 
     def scale(self, x: Value, n: Value) -> Value:
         """x * 2 ** n, rounded once; n is whole, its size up to twice the exponents'."""
-        width = self.lanes * self.pick(4, 8)
-        if width == 64 and "+avx512f" in host().features:
-            return self._scale_instruction(x, n)
+        each = self.pick(16, 8)
+        if self.lanes % each == 0 and "+avx512f" in host().features:
+            return self._by_vectors(self._scale_instruction, each, x, n)
         shifter, mantissa, bias = self.pick((1.5 * 2.0**23, 23, 127), (1.5 * 2.0**52, 52, 1023))
         exponent = self.bits(n + shifter) - self.bits(self.const(shifter))
         half = exponent >> 1
@@ -256,12 +256,33 @@ class Code:
         return x * first * second
 
     def _scale_instruction(self, x: Value, n: Value) -> Value:
-        kind, mask = self.floats, self.pick("i16", "i8")
+        kind, mask = x.type, self.pick("i16", "i8")
         symbol = f"@llvm.x86.avx512.mask.scalef.{self.pick('ps', 'pd')}.512"
         declared = f"declare {kind} {symbol}({kind}, {kind}, {kind}, {mask}, i32)"
         self.declarations[symbol] = declared
         values = f"{kind} {x.name}, {kind} {n.name}, {kind} zeroinitializer"
         return self.line(f"call {kind} {symbol}({values}, {mask} -1, i32 4)", kind)
+
+    def _by_vectors(self, compute: Recipe, each: int, *args: Value) -> Value:
+        """What `compute` gives for so many lanes of its arguments at a time."""
+        parts = []
+        for start in range(0, self.lanes, each):
+            lanes = range(start, start + each)
+            parts.append(compute(*(self._shuffled(a, a, lanes) for a in args)))
+        while len(parts) > 1:
+            lanes = range(2 * lanes_of(parts[0].type))
+            pairs = zip(parts[::2], parts[1::2], strict=True)
+            parts = [self._shuffled(a, b, lanes) for a, b in pairs]
+        return parts[0]
+
+    def _shuffled(self, x: Value, y: Value, lanes: Sequence[int]) -> Value:
+        """The chosen lanes of two vectors in a row."""
+        if len(lanes) == lanes_of(x.type):
+            return x
+        chosen = ", ".join(f"i32 {k}" for k in lanes)
+        mask = f"<{len(lanes)} x i32> <{chosen}>"
+        text = f"shufflevector {x.type} {x.name}, {y.type} {y.name}, {mask}"
+        return self.line(text, of_lanes(element(x.type), len(lanes)))
 
     # What is seldom needed
 
