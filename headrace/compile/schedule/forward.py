@@ -65,6 +65,8 @@ def _body(body: Sequence[ir.Statement], known: Known) -> tuple[ir.Statement, ...
             for key in list(known):
                 if key[0] in changed.stores:
                     del known[key]
+            for buffer in changed.stores:
+                _drop(known, buffer)
             inner = _body(statement.body, known)
             if isinstance(statement, ir.For):
                 found.append(replace(statement, body=inner))
@@ -75,8 +77,10 @@ def _body(body: Sequence[ir.Statement], known: Known) -> tuple[ir.Statement, ...
         statement = rewriter.statement(statement)
         found.append(statement)
         if isinstance(statement, ir.Store):
-            key = id(statement.buffer), statement.part
-            known[key] = [(affine(statement.offset), statement.value)]
+            _drop(known, id(statement.buffer))
+            if id(statement.buffer) not in _loads(statement.value):
+                key = id(statement.buffer), statement.part
+                known[key] = [(affine(statement.offset), statement.value)]
         elif isinstance(statement, ir.Begin):
             _forget(known, {id(statement.accumulator)})
         elif isinstance(statement, ir.Update):
@@ -88,6 +92,16 @@ def _forget(known: Known, accumulators: set[int]) -> None:
     """Values that read accumulators that change now are no longer what was stored."""
     for key, values in known.items():
         known[key] = [v for v in values if not accesses_of(v[1]) & accumulators]
+
+
+def _drop(known: Known, buffer: int) -> None:
+    """Values that load from memory that changes now are no longer what was stored."""
+    for key, values in known.items():
+        known[key] = [v for v in values if buffer not in _loads(v[1])]
+
+
+def _loads(x: Expr) -> set[int]:
+    return {id(y.buffer) for y in visited([x]) if isinstance(y, Load)}
 
 
 def accesses_of(x: Expr) -> set[int]:
