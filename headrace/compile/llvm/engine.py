@@ -193,7 +193,7 @@ class Engine:
 
     def _link(self, image: bytes, names: Sequence[str]) -> Any:
         if self._count % LINKED == 0:
-            self._linker = llvm.create_lljit_compiler(self._target())
+            self._linker = llvm.create_lljit_compiler(self._target(), use_jit_link=True)
         self._count += 1
         builder = llvm.JITLibraryBuilder().add_object_img(image).add_current_process()
         for name in names:
