@@ -159,6 +159,37 @@ def test_contractions_of_any_letters(letters, extents, monkeypatch):
         np.testing.assert_allclose(got, expected, 1e-12, 1e-12)
 
 
+@pytest.mark.parametrize("dtype", [dtypes.float16, dtypes.bfloat16])
+def test_halves_are_multiplied_in_float32(dtype):
+    rng = np.random.default_rng(14)
+    a, b = (
+        rng.normal(size=(20, 30)).astype(dtype.np),
+        rng.normal(size=(30, 40)).astype(dtype.np),
+    )
+    loops = compiled(MatMul, a, b)
+    assert forms(loops) == ["tiles"]
+    expected = (a.astype(np.float64) @ b.astype(np.float64)).astype(np.float32)
+    (got,) = executable(loops)((a, b))
+    assert got.dtype == dtype.np
+    unit = 2.0 ** (-10 if dtype is dtypes.float16 else -7)
+    np.testing.assert_allclose(got.astype(np.float32), expected, unit, 1e-4)
+
+
+def test_operands_that_are_computed_become_arrays_first():
+    x = np.linspace(-1, 1, 600, dtype=np.float32).reshape(20, 30)
+
+    def lower(c, x):
+        moved = c.map((30, 20), x.dtype, lambda i, j: x[19 - j, i])
+        squares = c.map((20, 30), x.dtype, lambda i, j: x[i, j] * x[i, j])
+        return c.contract(squares, "ik", moved, "kj", "ij")
+
+    loops = compiled(shaped((20, 20), lower), x)
+    assert [s.kind for s in loops.stages] == ["map", "contract"]
+    assert forms(loops) == ["packed"]
+    (got,) = executable(loops)((x,))
+    close(got, x * x, x[::-1].T)
+
+
 def test_other_dtypes_stay_loops():
     for dtype in (np.int32, np.complex64):
         a = np.arange(20 * 30).reshape(20, 30).astype(dtype)

@@ -209,16 +209,6 @@ class ProgramBuilder(Builder):
             stack.extend(operands(x))
         return total
 
-    @contextmanager
-    def _trial(self) -> Iterator[None]:
-        """Whatever is evaluated inside leaves nothing behind."""
-        place, checks, guards = self._place, self._checks, self._guards
-        self._place, self._checks, self._guards = object(), [], ()
-        try:
-            yield
-        finally:
-            self._place, self._checks, self._guards = place, checks, guards
-
     # The end
 
     def program(

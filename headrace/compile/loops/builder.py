@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import prod
 from typing import Any
 
 from headrace.base import dtypes
 from headrace.base.dtypes import DType
 from headrace.compile.loops import ir, views
 from headrace.compile.loops.accumulate import Register, fitted, parts
+from headrace.compile.loops.affine import stride
 from headrace.compile.loops.checks import Condition, division_checks, used_indices
 from headrace.compile.loops.complex import Scalar
 from headrace.compile.loops.expr import Const, Expr, Index, Load, Read, cast, const, select
@@ -25,6 +27,8 @@ from headrace.compile.loops.verify import verify
 from headrace.compile.loops.views import Mapped, Stored, View, ravel
 
 Position = tuple[Index, ...]
+LARGE = 512
+"""Contractions of so many products read arrays."""
 
 
 class Builder(Scalars):
@@ -105,10 +109,19 @@ class Builder(Scalars):
     def contract(
         self, a: View, of_a: str, b: View, of_b: str, result: str, dtype: DType | None = None
     ) -> View:
-        """Sums of products: one letter per dimension, summed over where the result lacks it."""
+        """Sums of products: one letter per dimension, summed over where the result lacks it.
+
+        Where there is much to multiply, operands become arrays first, of the dtype that
+        arithmetic has: each element is read often, and fast products read memory.
+        """
         extents = _letter_extents(((a, of_a), (b, of_b)), result)
         dtype = dtype or a.dtype
+        work = compute(dtype)
         summed = [name for name in extents if name not in result]
+        large = prod(extents.values()) >= LARGE and work.is_floating
+        large = large and any(extents[name] > 1 for name in summed)
+        if large:
+            a, b = self._array(a, work), self._array(b, work)
 
         def product(index: Position, r: Position) -> Any:
             at = dict(zip(result, index, strict=True)) | dict(zip(summed, r, strict=True))
@@ -116,11 +129,41 @@ class Builder(Scalars):
                 view[tuple(0 if n == 1 else at[k] for k, n in zip(of, view.shape, strict=True))]
                 for view, of in ((a, of_a), (b, of_b))
             )
-            work = compute(dtype)
             return self.cast(x, work) * self.cast(y, work)
 
         shape, over = [extents[k] for k in result], [extents[k] for k in summed]
-        return self._reduced("contract", "add", shape, dtype, over, product, None)
+        kept = work if large else dtype
+        found = self._reduced("contract", "add", shape, kept, over, product, None)
+        if kept is dtype:
+            return found
+        return self.map(shape, dtype, lambda *i: self.cast(found[i], dtype))
+
+    def _array(self, view: View, dtype: DType) -> View:
+        """A view whose elements lie in memory, a constant distance apart."""
+        if view.dtype is dtype and self._strided(view):
+            return view
+        return self._stored(self.map(view.shape, dtype, lambda *i: self.cast(view[i], dtype)))
+
+    def _strided(self, view: View) -> bool:
+        if isinstance(view, Stored):
+            return True
+        index = self._indices(view.shape)
+        with self._trial() as checks:
+            value = view.element(index)
+        if checks or not isinstance(value, Load):
+            return False
+        return all(stride(value.offset, i) is not None for i in index)
+
+    @contextmanager
+    def _trial(self) -> Iterator[list[Condition]]:
+        """What is evaluated inside leaves nothing behind; gives the checks that it demands."""
+        before = self._checks, self._guards, self._place
+        found: list[Condition] = []
+        self._checks, self._guards, self._place = found, (), object()
+        try:
+            yield found
+        finally:
+            self._checks, self._guards, self._place = before
 
     def arg_reduce(
         self,

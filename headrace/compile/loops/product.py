@@ -111,7 +111,14 @@ def shown(product: Product) -> str:
     tile = "x".join(str(n) for n in product.tile)
     cut = f" cut {product.cut[0]}x{product.cut[1]}" if product.form == "blocks" else ""
     copies = f" through {product.copies.name}" if product.copies else ""
+    if product.tail:
+        copies += f", then {_lanes(product.tail)}"
     return f"{product.form} {extents} of {sides}{steps} in tiles of {tile}{cut}{copies}"
+
+
+def _lanes(tail: Tail) -> str:
+    loops = [s for s in tail.body if isinstance(s, ir.For)]
+    return " and ".join(f"columns in lanes of {s.lanes}x{s.copies}" for s in loops)
 
 
 def _matrix(matrix: Matrix) -> str:

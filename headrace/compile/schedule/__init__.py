@@ -11,10 +11,12 @@ from headrace.compile.schedule.contract import contract
 from headrace.compile.schedule.flatten import flatten
 from headrace.compile.schedule.forward import forward
 from headrace.compile.schedule.fuse import fuse
+from headrace.compile.schedule.tails import tails
 from headrace.compile.schedule.vectorize import vectorize
 
 STEPS = (
     contract,  # first: other steps leave matrix products alone
+    tails,  # before others take the maps that join them
     fuse,  # what runs in one loop shares loads and needs no memory between
     forward,  # what a loop stored is at hand; then nobody may read it from memory
     flatten,  # the longer the inner loop, the less is left over for masks
