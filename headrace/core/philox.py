@@ -31,7 +31,7 @@ _CHUNK = 1 << 13
 _FEW = 192
 _FEW_PAIRS = 512
 _FEW_ROWS = 2048
-_SCRAMBLE: Key = 0x02461E293EC8F720
+SCRAMBLE: Key = 0x02461E293EC8F720
 
 _U64 = np.dtype(np.uint64)
 _HALF = np.array(32, _U64)
@@ -137,7 +137,7 @@ def _schedule(key: Key) -> list[tuple[np.ndarray, np.ndarray]]:
 
 def scramble(s0: int, s1: int) -> tuple[Counter, Key]:
     """The counter and key of a stateless draw with the seed `(s0, s1)`."""
-    m0, m1, m2, m3 = block((s0 & _MASK64) | (s1 & _MASK64) << 64, _SCRAMBLE)
+    m0, m1, m2, m3 = block((s0 & _MASK64) | (s1 & _MASK64) << 64, SCRAMBLE)
     return (m2 | m3 << 32) << 64, m0 | m1 << 32
 
 

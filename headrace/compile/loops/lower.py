@@ -30,7 +30,8 @@ def compile_op(
 
     Args:
         op: a record with `scalar` or `lower`.
-        specs: shapes (known) and dtypes of its operands, a list input spread out.
+        specs: shapes (known) and dtypes of its operands, a list input spread out; first that of
+            the place of an op that `draws`.
         attrs: attributes and static inputs by name; the record's defaults fill the rest.
     Raises:
         CannotLower: the record has no rule, or a dtype or shape has no loops.
@@ -39,7 +40,7 @@ def compile_op(
     if rule is None:
         raise CannotLower(f"{op.name}: {op.no_lower or 'no rule'}")
     given = {**op.attrs, **{k: _static(v) for k, v in (attrs or {}).items()}}
-    results = op.infer(*specs, **given)
+    results = op.infer(*specs[op.draws is not None :], **given)
     several = not isinstance(results, Spec)
     expected = tuple(results) if several else (results,)
     for spec in (*specs, *expected):

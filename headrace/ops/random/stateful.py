@@ -33,11 +33,13 @@ from headrace.core.convert import convert, static
 from headrace.core.dispatch import apply, create
 from headrace.core.op import Kind, Op, Spec
 from headrace.core.tensor import EagerTensor, Tensor
+from headrace.ops.random import loops
+from headrace.ops.random.loops import Place
 from headrace.ops.samples import Bad, S
 from headrace.ops.shapes import brackets
 
 INDEX = frozenset({int32, int64})
-NO_LOWER = "drawn by its kernel until the compiler has the generator"
+NO_LOWER = "how many blocks a result takes depends on the numbers: drawn by its kernel"
 _NO_GRAD = "random, and stateful"
 _SEEDS = {"seed": 0, "seed2": 0}
 _UNIFORM = (float16, bfloat16, float32, float64, int32, int64)
@@ -180,19 +182,25 @@ def limits(minval, maxval, dtype):
 # The stateful ops
 
 
-def _stateful(name, draw, doc):
+def _stateful(name, draw, doc, loops=None):
     """An op `(shape; dtype, seed, seed2)` that draws floats."""
 
     def infer(shape, dtype=float32, seed=0, seed2=0, T=int32):
         check_dtype(dtype, FLOATS, _FLOAT_NAMES)
         return Spec(checked(shape, T, "T"), dtype)
 
+    def draws(shape, dtype=float32, seed=0, seed2=0, T=int32):
+        return (name, dtype, T), math.prod(shape) * rng.BLOCKS_PER_NUMBER
+
     def kernel(shape, dtype=float32, seed=0, seed2=0, T=int32):
         check_dtype(dtype, FLOATS, _FLOAT_NAMES)
         dims = checked(shape, T, "T")
-        count = math.prod(dims)
-        counter, key = rng.start((name, dtype, T), seed, seed2, count * rng.BLOCKS_PER_NUMBER)
-        return draw(counter, key, count, dtype).reshape(dims)
+        place, blocks = draws(dims, dtype, seed, seed2, T)
+        counter, key = rng.start(place, seed, seed2, blocks)
+        return draw(counter, key, math.prod(dims), dtype).reshape(dims)
+
+    def lower(c, state, shape, dtype=float32, seed=0, seed2=0, T=int32):
+        return loops(c, place_of(state), shape, dtype)
 
     rules = {
         "kind": Kind.RANDOM,
@@ -202,7 +210,6 @@ def _stateful(name, draw, doc):
         "dtypes": FLOATS,
         "stateful": True,
         "no_grad": _NO_GRAD,
-        "no_lower": NO_LOWER,
         "infer": infer,
         "kernel": kernel,
         "samples": (
@@ -215,12 +222,21 @@ def _stateful(name, draw, doc):
         "__doc__": doc,
         "__module__": __name__,
     }
+    rules |= {"lower": lower, "draws": draws} if loops else {"no_lower": NO_LOWER}
     return type(name, (Op,), rules)
 
 
-RandomUniform = _stateful("RandomUniform", philox.uniform, "Numbers in [0, 1).")
+def place_of(state):
+    """The place that a view of three words holds, as a function for `loops`."""
+    return lambda: Place(state[0], state[1], state[2])
+
+
+RandomUniform = _stateful("RandomUniform", philox.uniform, "Numbers in [0, 1).", loops.uniform)
 RandomStandardNormal = _stateful(
-    "RandomStandardNormal", philox.normal, "Numbers of the standard normal distribution."
+    "RandomStandardNormal",
+    philox.normal,
+    "Numbers of the standard normal distribution.",
+    loops.normal,
 )
 TruncatedNormal = _stateful(
     "TruncatedNormal", philox.truncated_normal, "Standard normals less than 2 from 0."
@@ -233,26 +249,32 @@ class RandomUniformInt(Op):
     kind = Kind.RANDOM
     inputs = ("shape", "minval", "maxval")
     static = ("shape",)
-    attrs = {**_SEEDS, "T": int32}
+    attrs = {**_SEEDS, "Tout": int32, "T": int32}
     dtypes = INDEX
     stateful = True
     no_grad = _NO_GRAD
-    no_lower = NO_LOWER
     samples = (
-        S(values=(-3, 5), shape=(2, 3), seed=1, seed2=2),
+        S(values=(-3, 5), dtype="int32", shape=(2, 3), seed=1, seed2=2),
+        S(values=(-3, 5), dtype="int64", shape=(2, 3), seed=1, seed2=2, Tout=int64),
         Bad(values=(5, 1), shape=(3,), match="Need minval < maxval, got 5 >= 1"),
     )
 
-    def infer(minval, maxval, shape, seed=0, seed2=0, T=int32):
+    def infer(minval, maxval, shape, seed=0, seed2=0, Tout=int32, T=int32):
         return Spec(checked(shape, T, "T"), minval.dtype)
 
-    def kernel(minval, maxval, shape, seed=0, seed2=0, T=int32):
+    def draws(shape, seed=0, seed2=0, Tout=int32, T=int32):
+        return ("RandomUniformInt", Tout, T), math.prod(shape) * rng.BLOCKS_PER_NUMBER
+
+    def kernel(minval, maxval, shape, seed=0, seed2=0, Tout=int32, T=int32):
         dims, dtype = checked(shape, T, "T"), as_dtype(minval.dtype)
         count = math.prod(dims)
         low, high = bounds(minval, maxval, count)
-        place = ("RandomUniformInt", dtype, T)
-        counter, key = rng.start(place, seed, seed2, count * rng.BLOCKS_PER_NUMBER)
+        place, blocks = RandomUniformInt.draws(dims, seed, seed2, dtype, T)
+        counter, key = rng.start(place, seed, seed2, blocks)
         return philox.integers(counter, key, count, dtype, low, high).reshape(dims)
+
+    def lower(c, state, minval, maxval, shape, seed=0, seed2=0, Tout=int32, T=int32):
+        return loops.integers(c, place_of(state), shape, minval, maxval)
 
 
 class RandomShuffle(Op):
@@ -264,7 +286,7 @@ class RandomShuffle(Op):
     dtypes = ALL
     stateful = True
     no_grad = _NO_GRAD
-    no_lower = NO_LOWER
+    no_lower = "rows change places one after another: drawn by its kernel"
     samples = (S(5, 2, seed=1, seed2=2), S(seed=1, seed2=2), S(0, seed=1, seed2=2))
 
     def infer(value, seed=0, seed2=0):
@@ -288,7 +310,7 @@ class Multinomial(Op):
     dtypes = FLOATS | INTS
     stateful = True
     no_grad = _NO_GRAD
-    no_lower = NO_LOWER
+    no_lower = "classes are found by search: drawn by its kernel"
     samples = (
         S(2, 5, num_samples=3, seed=1, seed2=2, dtype="float32"),
         Bad(5, num_samples=3, match=r"logits should be a matrix, got shape \[5\]"),
@@ -405,7 +427,9 @@ def _uniform_int(shape, minval, maxval, dtype, seed):
         raise ValueError(f"Must specify maxval for integer dtype {dtype!r}")
     dims, index = extent(shape)
     limits = named(minval, dtype, "min"), named(maxval, dtype, "max")
-    return apply(RandomUniformInt, limits, {"shape": dims, "T": index, **seeds_of(seed)})
+    return apply(
+        RandomUniformInt, limits, {"shape": dims, "Tout": dtype, "T": index, **seeds_of(seed)}
+    )
 
 
 @export("random.normal")

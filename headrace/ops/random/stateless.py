@@ -27,6 +27,7 @@ from headrace.base.dtypes import (
     uint32,
     uint64,
 )
+from headrace.base.dtypes import bool as bool_dtype
 from headrace.base.export import export
 from headrace.core import philox
 from headrace.core.convert import convert, static
@@ -34,6 +35,8 @@ from headrace.core.dispatch import apply
 from headrace.core.op import Kind, Op, Spec
 from headrace.core.tensor import Tensor
 from headrace.ops.concat_pad import stack
+from headrace.ops.random import loops
+from headrace.ops.random.loops import Place
 from headrace.ops.random.stateful import (
     INDEX,
     NO_LOWER,
@@ -120,7 +123,6 @@ class StatelessRandomGetKeyCounter(Op):
     types = {"seed": ("Tseed", INDEX)}
     dtypes = INDEX
     no_grad = "integer result"
-    no_lower = NO_LOWER
     samples = (
         S(values=([1, 2],), dtype="int32"),
         S(values=([-1, 2**40],), dtype="int64"),
@@ -137,6 +139,15 @@ class StatelessRandomGetKeyCounter(Op):
         high = counter >> 64
         return np.array([key], np.uint64), np.array([0, high], np.uint64)
 
+    def lower(c, seed):
+        def word(k):
+            halves = (c.cast(seed[i], uint64) for i in (0, 1))
+            words = loops.block(c, Place(*halves, c.const(philox.SCRAMBLE, uint64)))
+            return loops.joined(c, *words[k : k + 2])
+
+        counter = c.map((2,), uint64, lambda i: c.where(i == 0, c.const(0, uint64), word(2)))
+        return c.map((1,), uint64, lambda i: word(0)), counter
+
 
 def check_seed(shape):
     """Refuse a seed that is not two numbers."""
@@ -144,25 +155,44 @@ def check_seed(shape):
         raise errors.invalid_argument(f"seed must have shape [2], not {brackets(shape)}")
 
 
-def _place(key, counter, alg):
-    """The counter and key as integers, after checking them."""
-    if key.shape != (1,):
-        raise errors.invalid_argument(
-            f"key must have shape [1], not {brackets(key.shape)}. (Note that batched keys are "
-            "not supported yet.)"
+def _refusal(key, counter, alg):
+    """What is wrong with the shapes of a key and a counter, or with an algorithm; or None."""
+    if key != (1,):
+        return (
+            f"key must have shape [1], not {brackets(key)}. (Note that batched keys are not "
+            "supported yet.)"
         )
-    if counter.ndim != 1 or len(counter) < 2:
-        raise errors.invalid_argument(
+    if len(counter) != 1 or counter[0] < 2:
+        return (
             "counter must be a vector with length at least 2; got shape: "
-            f"{brackets(counter.shape)}. (Note that batched counters are not supported yet.)"
+            f"{brackets(counter)}. (Note that batched counters are not supported yet.)"
         )
     if alg not in (Algorithm.PHILOX.value, Algorithm.AUTO_SELECT.value):
-        raise errors.invalid_argument(f"Unsupported algorithm id: {alg}")
+        return f"Unsupported algorithm id: {alg}"
+    return None
+
+
+def _place(key, counter, alg):
+    """The counter and key as integers, after checking them."""
+    problem = _refusal(key.shape, counter.shape, alg)
+    if problem is not None:
+        raise errors.invalid_argument(problem)
     low, high = counter[:2].tolist()
     return low | high << 64, int(key[0])
 
 
-def _keyed(name, draw, doc, allowed, names, dtype):
+def _lowered(draw, c, key, counter, alg, shape, *arguments):
+    """What a rule of `loops` draws at a place, or a check that fails."""
+    problem = _refusal(key.shape, counter.shape, alg)
+    if problem is None:
+        place = lambda: Place(counter[0], counter[1], key[0])  # noqa: E731
+        return draw(c, place, shape, *arguments)
+    c.check(c.const(False, bool_dtype), problem)
+    first = arguments[0]
+    return c.fill(shape, getattr(first, "dtype", first), 0)
+
+
+def _keyed(name, draw, doc, allowed, names, dtype, loops=None):
     """An op `(shape, key, counter, alg; dtype)`."""
 
     def infer(key, counter, shape, alg, dtype=dtype, Tshape=int32):
@@ -175,6 +205,9 @@ def _keyed(name, draw, doc, allowed, names, dtype):
         count = math.prod(dims)
         return draw(*_place(key, counter, alg), count, dtype).reshape(dims)
 
+    def lower(c, key, counter, shape, alg, dtype=dtype, Tshape=int32):
+        return _lowered(loops, c, key, counter, alg, shape, dtype)
+
     rules = {
         "kind": Kind.RANDOM,
         "inputs": ("shape", "key", "counter", "alg"),
@@ -183,7 +216,6 @@ def _keyed(name, draw, doc, allowed, names, dtype):
         "types": _KEYED,
         "dtypes": allowed,
         "no_grad": "random",
-        "no_lower": NO_LOWER,
         "infer": infer,
         "kernel": kernel,
         "samples": (
@@ -194,6 +226,7 @@ def _keyed(name, draw, doc, allowed, names, dtype):
         "__doc__": doc,
         "__module__": __name__,
     }
+    rules |= {"lower": lower} if loops else {"no_lower": NO_LOWER}
     return type(name, (Op,), rules)
 
 
@@ -204,6 +237,7 @@ StatelessRandomUniformV2 = _keyed(
     FLOATS,
     _FLOAT_NAMES,
     float32,
+    loops.uniform,
 )
 StatelessRandomNormalV2 = _keyed(
     "StatelessRandomNormalV2",
@@ -212,6 +246,7 @@ StatelessRandomNormalV2 = _keyed(
     FLOATS,
     _FLOAT_NAMES,
     float32,
+    loops.normal,
 )
 StatelessTruncatedNormalV2 = _keyed(
     "StatelessTruncatedNormalV2",
@@ -228,6 +263,7 @@ StatelessRandomUniformFullIntV2 = _keyed(
     _WIDE_INTS,
     _INT_NAMES,
     uint64,
+    loops.full_integers,
 )
 
 
@@ -241,7 +277,6 @@ class StatelessRandomUniformIntV2(Op):
     types = {**_KEYED, "minval": ("dtype", _WIDE_INTS), "maxval": ("dtype", _WIDE_INTS)}
     dtypes = _WIDE_INTS
     no_grad = "random"
-    no_lower = NO_LOWER
     samples = (
         S(
             values=(*_SAMPLE, -3, 5),
@@ -263,6 +298,9 @@ class StatelessRandomUniformIntV2(Op):
         place = _place(key, counter, alg)
         return philox.integers(*place, count, dtype, low, high).reshape(dims)
 
+    def lower(c, key, counter, minval, maxval, shape, alg, Tshape=int32):
+        return _lowered(loops.integers, c, key, counter, alg, shape, minval, maxval)
+
 
 class StatelessShuffle(Op):
     """The rows of a tensor in an order that follows from a key and a counter."""
@@ -273,7 +311,7 @@ class StatelessShuffle(Op):
     types = _KEYED
     dtypes = ALL
     no_grad = "random"
-    no_lower = NO_LOWER
+    no_lower = "rows change places one after another: drawn by its kernel"
     samples = (S(values=([1.0, 2.0, 3.0], *_SAMPLE), dtype=("float32", *_TWICE), alg=1),)
 
     def infer(value, key, counter, alg):
@@ -296,7 +334,7 @@ class StatelessMultinomial(Op):
     attrs = {"output_dtype": int64}
     dtypes = FLOATS | INTS
     no_grad = "random"
-    no_lower = NO_LOWER
+    no_lower = "classes are found by search: drawn by its kernel"
     samples = (
         S(values=([[0.0, 1.0], [2.0, 1.0]], [1, 2]), dtype=("float32", "int32"), num_samples=3),
     )
