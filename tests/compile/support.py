@@ -32,7 +32,13 @@ def record(
 ):
     """A stand-in for an op record: the rules that the compiler reads."""
     return SimpleNamespace(
-        name=name, infer=infer, scalar=scalar, lower=lower, attrs=attrs, no_lower=None
+        name=name,
+        infer=infer,
+        scalar=scalar,
+        lower=lower,
+        attrs=attrs,
+        no_lower=None,
+        draws=None,
     )
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import headrace as tf
 from headrace.base import dtypes as dt
 from headrace.compile import compile_op, executable, interpret
 from headrace.core import rng
@@ -148,3 +149,28 @@ def test_what_the_kernel_refuses(key, counter, alg, text):
         OPS["StatelessRandomUniformV2"].kernel(*arrays, **attrs)
     with pytest.raises(Exception, match=text):
         both("StatelessRandomUniformV2", arrays, attrs)
+
+
+def drawing(count):
+    """Draws in a loop whose length is not known beforehand, and after it."""
+    total = tf.constant(0.0)
+    for _ in tf.range(count):
+        total += tf.reduce_sum(tf.random.uniform([7, 3]))
+        picks = tf.random.uniform([4], 0, 10, tf.int32)
+        total += 100.0 * tf.cast(tf.reduce_sum(picks), tf.float32)
+        total += tf.reduce_sum(tf.nn.dropout(tf.ones([5, 4]), 0.4))
+    late = tf.random.stateless_uniform([3], [1, 2]), tf.random.uniform([2], dtype=tf.float64)
+    return total, tf.random.normal([5]), *late
+
+
+def test_compiled_functions_go_on_where_they_stopped():
+    found = []
+    for compiled in (False, True):
+        tf.random.set_seed(5)
+        function = tf.function(drawing, jit_compile=compiled)
+        found.append([function(tf.constant(n)) for n in (1, 3, 2, 0, 4)])
+    for plain, native in zip(*found, strict=True):
+        for p, n in zip(plain, native, strict=True):
+            np.testing.assert_allclose(p, n, rtol=2e-6, atol=1e-6)
+        exact = [[x.numpy().tolist() for x in results[2:]] for results in (plain, native)]
+        assert exact[0] == exact[1]

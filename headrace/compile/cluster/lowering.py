@@ -122,15 +122,18 @@ class Lowering:
         if len(node.reads) > len(node.inputs):
             attrs = map_attrs(attrs, self._number)
         operands = [self.views[value] for value in node.inputs]
+        place = None
         if node.op.kind is Kind.RANDOM and node.op.stateful:
-            operands.insert(0, self._random(node))
+            place = self._random(node)
+            # What is drawn may be computed where it is used, when the place has moved on.
+            operands.insert(0, self.c.copied(place))
         expected = tuple([value.spec for value in node.outputs])
         try:
             found = applied(self.c, node.op, operands, expected, attrs)
         except CannotLower as error:
             raise Refused(node, str(error)) from None
-        if node.op.kind is Kind.RANDOM and node.op.stateful:
-            self._draw(node, operands[0])
+        if place is not None:
+            self._draw(node, place)
         return found
 
     def _draw(self, node: Node, words: Stored) -> None:
@@ -141,7 +144,7 @@ class Lowering:
 
         def moved(k: Expr) -> Any:
             low = words[0] + blocks
-            high = words[1] + self.c.where(low < blocks, 1, 0)
+            high = words[1] + self.c.cast(low < blocks, uint64)
             return self.c.where(k == 0, low, self.c.where(k == 1, high, words[2]))
 
         self.c.write(words.buffer, self.c.map((3,), uint64, moved))
@@ -150,7 +153,7 @@ class Lowering:
         """A static input that the program computes."""
         return cast(self.views[value][()], ir.INDEX)
 
-    def _random(self, node: Node) -> View:
+    def _random(self, node: Node) -> Stored:
         buffer = ir.Buffer(self.c.fresh("r"), (3,), uint64)
         self.c.mutable.add(id(buffer))
         owner = owner_of(self.program.source, node.name)
