@@ -93,14 +93,20 @@ class ForwardAccumulator:
         saved = context.state.recorders
         position = next(i for i, r in enumerate(saved) if r is self)
         context.state.recorders = saved[:position]
+        tangents: list[Any] = []
         try:
-            tangents = _pushed(op, inputs, outputs, attrs, known)
+            while len(tangents) < len(outputs):  # a graph's node may get more by this
+                tangents = _pushed(op, inputs, list(outputs), attrs, known)
         finally:
             context.state.recorders = saved
         for y, tangent in zip(outputs, tangents, strict=True):
             if tangent is not None:
                 self._tangents[uid_of(y)] = tangent
                 self._keep.append(y)
+
+    def widened(self, node: Any, added: Sequence[Tensor]) -> None:
+        """Give tangents to further results of an operation of a graph."""
+        self.record(node.op, node.inputs, node.outputs, node.attrs)
 
     def jvp(self, primals: Any, unconnected_gradients: Any = UnconnectedGradients.NONE) -> Any:
         """The directional derivative of tensors that were computed inside.
@@ -142,7 +148,7 @@ def _pushed(
     """The tangents of an op's outputs, by transposing its reverse rule."""
     with GradientTape(watch_accessed_variables=False) as tape:
         upstream = [zeros_like(y) for y in outputs]
-        tape.watch(upstream)
+        tape.watch_all(upstream)
         entry = (op, inputs, outputs, attrs)
         seeds = {uid_of(y): [u] for y, u in zip(outputs, upstream, strict=True)}
         found = walk([entry], seeds, [uid_of(x) for x, _ in known])
@@ -151,13 +157,11 @@ def _pushed(
             for x, tangent in known
             if x._uid in found
         ]
-    if not pairs:
-        return [None] * len(outputs)
-    tangents = tape.gradient(
-        [gradient for gradient, _ in pairs],
-        upstream,
-        output_gradients=[tangent for _, tangent in pairs],
-    )
+    seeds = {}
+    for gradient, tangent in pairs:
+        seeds.setdefault(uid_of(gradient), []).append(tangent)
+    transposed = walk(tape._entries, seeds, [uid_of(u) for u in upstream])
+    tangents = [transposed.get(uid_of(u)) for u in upstream]
     return [t if t is None else convert(t) for t in tangents]
 
 

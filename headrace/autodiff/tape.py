@@ -18,6 +18,7 @@ import numpy as np
 from headrace.autodiff import jacobians
 from headrace.autodiff.backward import Entry, total, uid_of, walk
 from headrace.base import errors, nest
+from headrace.base.dtypes import variant
 from headrace.base.export import export
 from headrace.core import context
 from headrace.core.convert import convert
@@ -122,6 +123,11 @@ class GradientTape:
                     break
         self._entries.append((op, inputs, outputs, attrs))
 
+    def widened(self, node: Any, added: Sequence[Tensor]) -> None:
+        """Note that an operation of a graph has further results from now on."""
+        if any(y._uid in self._watched for y in node.outputs):
+            self._watched.update([uid_of(y) for y in added])
+
     def read(self, variable: Variable, tensor: Tensor) -> None:
         """Note that `tensor` is the value of `variable`."""
         key = id(variable)
@@ -158,6 +164,12 @@ class GradientTape:
                 )
             else:
                 self._watched.add(uid_of(item))
+
+    def watch_all(self, tensors: Sequence[Tensor]) -> None:
+        """Record what depends on tensors, lists of tensors among them."""
+        self._watched.update(
+            uid_of(x) for x in tensors if differentiable(x) or x.dtype is variant
+        )
 
     def stop_recording(self) -> Any:
         """Context manager: what is computed inside is not recorded."""

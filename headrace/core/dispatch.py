@@ -90,11 +90,10 @@ def add_node(op: type[Op], inputs: Sequence[Any], attrs: Attrs, name: str | None
     """Add `op` to this thread's graph, and let its tapes see it there."""
     output = state.graph.add(op, inputs, attrs, name)
     if state.recorders:
-        outputs = output if output.__class__ is list else [output]
-        if outputs:
-            owned = outputs[0].node.inputs
+        node = state.graph.nodes[-1]
+        if node.outputs:  # the very list, which may grow
             for recorder in state.recorders:
-                recorder.record(op, owned, outputs, outputs[0].node.attrs)
+                recorder.record(op, node.inputs, node.outputs, node.attrs)
     return output
 
 

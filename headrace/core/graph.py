@@ -216,13 +216,15 @@ class Node:
         """Give the node further results; returns their symbols.
 
         A gradient needs values from inside a branch, a loop or a function that was called. The
-        node that stands for it learns to hand them out when the gradient is asked for; nothing
-        that exists changes by that.
+        node that stands for it learns to hand them out when the gradient is asked for. Tapes
+        that recorded the node see the new results too: second gradients flow through them.
         """
         self.attrs = {**self.attrs, **attrs}
         first = len(self.outputs)
         added = [Symbol(self, first + i, spec) for i, spec in enumerate(specs)]
-        self.outputs = [*self.outputs, *added]
+        self.outputs.extend(added)
+        for recorder in state.recorders:
+            recorder.widened(self, added)
         return added
 
     def symbols(self) -> Iterator[Symbol]:

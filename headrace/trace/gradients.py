@@ -21,6 +21,7 @@ from headrace.core.indexed_slices import IndexedSlices
 from headrace.core.op import Kind, Op
 from headrace.core.tensor import EagerTensor, Tensor, wrap
 from headrace.core.variable import Variable
+from headrace.ops.create import zeros_like
 from headrace.trace.body import Body
 from headrace.trace.func_graph import FuncGraph, array_of, given_in
 
@@ -216,6 +217,14 @@ class CallEntry:
         body = self._body
         dys = _list(dys)
         backward = backward_of(body, [dy is not None for dy in dys])
+        known = {s._uid for s in body.fetches}
+        if any(s._uid not in known for s in backward.saved):
+            # Where some gradients are missing others values may be read than were kept.
+            dys = [
+                zeros_like(y) if dy is None and differentiable(s) else dy
+                for dy, y, s in zip(dys, _list(ys), body.fetches, strict=True)
+            ]
+            backward = backward_of(body, [dy is not None for dy in dys])
         values: dict[Any, Any] = dict(
             zip((s._uid for s in body.fetches), _list(ys), strict=True)
         )
