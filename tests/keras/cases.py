@@ -168,6 +168,9 @@ def steps():
                 case = embedding(name, options, wrap)
                 yield f"optimizer {how}/embedding/{name}/{options}", case
         yield f"optimizer {how}/constraint", constrained(wrap)
+        for name in OPTIMIZERS:
+            if (how, name) != ("function", "Nadam"):
+                yield f"optimizer {how}/loop/{name}", training_loop(name, wrap)
 
 
 def initializer(name, options, shape=(3, 4)):
@@ -219,6 +222,44 @@ def gradient_through_dense(tf, keras):
     return np.concatenate(
         [g.numpy().ravel() for g in tape.gradient(result, layer.trainable_variables)]
     )
+
+
+def training_loop(name, wrap):
+    """A custom loop: regularized layers, own losses and metrics, one step at a time."""
+
+    def case(tf, keras):
+        numbers = np.random.default_rng(7)
+        penalty = keras.regularizers.l2(0.05)
+        model = keras.models.Sequential(
+            [
+                keras.layers.Dense(5, activation="elu", kernel_regularizer=penalty),
+                keras.layers.Dense(1, kernel_regularizer="l1", bias_constraint="non_neg"),
+            ]
+        )
+        model.build((None, 3))
+        model.set_weights([numbers.normal(size=w.shape) for w in model.get_weights()])
+        made = getattr(keras.optimizers, name)(learning_rate=0.05)
+        mean, error = keras.metrics.Mean(), keras.metrics.MeanAbsoluteError()
+
+        def step(x, y):
+            with tf.GradientTape() as tape:
+                guess = model(x, training=True)
+                main = tf.reduce_mean(keras.losses.huber(y, guess))
+                loss = tf.add_n([main] + model.losses)
+            weights = model.trainable_variables
+            made.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+            mean(loss)
+            error(y, guess)
+            return loss
+
+        run, path = wrap(tf, step), []
+        for _ in range(6):
+            x = numbers.normal(size=(4, 3)).astype(np.float32)
+            loss = run(tf.constant(x), tf.constant(x[:, :1] - 1))
+            path += [float(v) for v in (loss, mean.result(), error.result())]
+        return np.concatenate([path, *(w.ravel() for w in model.get_weights())])
+
+    return case
 
 
 def all_cases():
