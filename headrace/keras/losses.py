@@ -8,6 +8,7 @@ from typing import Any
 import headrace as tf
 from headrace.base.export import export
 from headrace.keras import backend
+from headrace.keras.engine.call_context import user_code
 from headrace.keras.utils.serialization import deserialize as deserialize_object
 from headrace.keras.utils.serialization import interpret, serialize_keras_object
 
@@ -147,7 +148,8 @@ class Loss:
         self.reduction, self.name = reduction, name
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        return weighted(self.call(y_true, y_pred), sample_weight, self.reduction)
+        losses = user_code(self.call)(y_true, y_pred)
+        return weighted(losses, sample_weight, self.reduction)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """One loss a sample: `[batch, ...]`."""
@@ -227,7 +229,7 @@ class LossFunctionWrapper(Loss):
         self.fn, self._fn_kwargs = fn, kwargs
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return self.fn(*squeezed(y_true, y_pred), **self._fn_kwargs)
+        return user_code(self.fn)(*squeezed(y_true, y_pred), **self._fn_kwargs)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._fn_kwargs}

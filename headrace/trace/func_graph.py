@@ -42,6 +42,8 @@ class FuncGraph(Graph):
         self.outer: Graph | None = outer if outer is not None else state.graph
         self.source = source
         self.jit: bool = getattr(self.outer, "jit", False)
+        # AutoGraph's optional features if it converts what this is traced from, else None
+        self.autograph: Any = getattr(self.outer, "autograph", None)
         self.inputs: list[Symbol] = []
         self._constants: dict[int, Symbol] = {}
         self.captures: dict[int, tuple[Any, Symbol]] = {}

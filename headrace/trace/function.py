@@ -225,8 +225,10 @@ class Function:
         graph.jit = graph.jit or bool(self._options["jit_compile"])
         graph.birth = Birth(births, actual)  # type: ignore[attr-defined]
         function = self._python_function
+        graph.autograph = None
         if self._options["autograph"]:
-            function = autographs.convert(function, self._options["autograph_options"])
+            graph.autograph = self._options["autograph_options"] or ()
+            function = autographs.convert(function, graph.autograph)
         with graph:
             leaves = []
             for leaf, path in zip(bound.leaves, bound.paths, strict=True):

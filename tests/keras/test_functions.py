@@ -307,3 +307,106 @@ def test_a_step_has_few_nodes():
 
     assert nodes(2) - nodes(1) <= 27
     assert nodes(1) <= 95
+
+
+# What users write inside Keras' pieces is converted by AutoGraph on the way
+
+
+def turned(x, y):
+    if tf.reduce_sum(x) > 0:
+        result = y
+    else:
+        result = -y
+    return result
+
+
+class Turning(layers.Layer):
+    def call(self, x):
+        y = x
+        if tf.reduce_sum(x) > 0:
+            y = x * 2.0
+        for _ in tf.range(2):
+            y = y + 1.0
+        return y
+
+
+class Turned(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.turning = Turning()
+
+    def call(self, inputs, training=None):
+        if training:
+            inputs = inputs + 1.0
+        while tf.reduce_max(inputs) < 8.0:
+            inputs = self.turning(inputs)
+        return inputs
+
+
+class TurnedLoss(losses.Loss):
+    def call(self, y_true, y_pred):
+        return turned(y_true, y_pred)
+
+
+class Positive(metrics.Metric):
+    def __init__(self):
+        super().__init__()
+        self.count = self.add_weight("count", initializer="zeros")
+
+    def update_state(self, value, sample_weight=None):
+        if tf.reduce_sum(value) > 0:
+            self.count.assign_add(1.0)
+
+    def result(self):
+        if self.count > 1.0:
+            return self.count * 10.0
+        return self.count * 1.0
+
+
+def trained_model():
+    model = Turned()
+    return lambda x: model(x, training=True)
+
+
+def metric_of_a_function():
+    metric = metrics.MeanMetricWrapper(turned)
+    return lambda x: metric(x, x)
+
+
+USERS = {
+    "layer": Turning,
+    "model": Turned,
+    "model in training": trained_model,
+    "loss": lambda: lambda x: TurnedLoss()(x, x),
+    "loss function": lambda: lambda x: losses.LossFunctionWrapper(turned)(x, x),
+    "metric": Positive,
+    "metric of a function": metric_of_a_function,
+}
+
+
+@pytest.mark.parametrize("make", USERS.values(), ids=USERS)
+def test_control_flow_of_users(make):
+    eager, graph = make(), make()
+    run = tf.function(lambda x: graph(x))
+    for values in ([1.0, 2.0], [-1.0, -3.0], [0.5, 0.5]):
+        np.testing.assert_allclose(run(tf.constant(values)), eager(tf.constant(values)))
+    assert run.experimental_get_tracing_count() <= 2
+
+
+def test_control_flow_is_left_alone_without_autograph():
+    layer = Turning()
+    with pytest.raises(TypeError, match="symbolic `tf.Tensor` as a Python `bool`"):
+        tf.function(lambda x: layer(x), autograph=False)(tf.ones([2]))
+
+
+def test_control_flow_in_branches_and_loops():
+    layer = Turning()
+
+    @tf.function
+    def run(x):
+        for _ in tf.range(2):
+            if tf.reduce_min(x) < 100.0:
+                x = layer(x)
+        return x
+
+    np.testing.assert_array_equal(run(tf.constant([1.0])), [10.0])

@@ -18,7 +18,7 @@ import headrace as tf
 from headrace.base.export import export
 from headrace.keras import backend, regularizers
 from headrace.keras.engine import input_spec as specs
-from headrace.keras.engine.call_context import context
+from headrace.keras.engine.call_context import context, user_code
 from headrace.keras.engine.call_errors import explained
 from headrace.keras.engine.tracking import structure
 from headrace.keras.engine.weights import Weighted, distinct
@@ -279,7 +279,9 @@ class Layer(Weighted):
 
     def _run(self, inputs: Any, args: Any, kwargs: Any) -> Any:
         try:
-            return self.call(inputs, *args, **kwargs)
+            if tf.executing_eagerly():
+                return self.call(inputs, *args, **kwargs)
+            return user_code(self.call)(inputs, *args, **kwargs)
         except Exception as error:
             raise explained(error, self, inputs, kwargs) from error.__cause__
 

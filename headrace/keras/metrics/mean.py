@@ -7,6 +7,7 @@ from typing import Any
 
 import headrace as tf
 from headrace.base.export import export
+from headrace.keras.engine.call_context import user_code
 from headrace.keras.losses import fitted, squeezed
 from headrace.keras.metrics.metric import Metric, enter_mean
 from headrace.keras.utils.serialization import get_registered_name
@@ -111,7 +112,8 @@ class MeanMetricWrapper(Mean):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         y_true, y_pred = tf.cast(y_true, self._dtype), tf.cast(y_pred, self._dtype)
         y_true, y_pred = squeezed(y_true, y_pred)
-        super().update_state(self._fn(y_true, y_pred, **self._fn_kwargs), sample_weight)
+        values = user_code(self._fn)(y_true, y_pred, **self._fn_kwargs)
+        super().update_state(values, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
         config = {**super().get_config(), **self._fn_kwargs}

@@ -7,7 +7,7 @@ from typing import Any
 import headrace as tf
 from headrace.base.export import export
 from headrace.keras.engine import layer as layer_module
-from headrace.keras.engine.call_context import context
+from headrace.keras.engine.call_context import context, user_code
 from headrace.keras.engine.layer import Layer
 
 
@@ -34,8 +34,8 @@ class Metric(Layer):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Add a batch, and give the number over all batches so far."""
-        self.update_state(*args, **kwargs)
-        self._result = result = self.result()
+        user_code(self.update_state)(*args, **kwargs)
+        self._result = result = user_code(self.result)()
         return result
 
     def is_result(self, value: Any) -> bool:

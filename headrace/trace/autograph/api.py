@@ -11,6 +11,7 @@ from typing import Any
 
 from headrace.base.export import export, publish
 from headrace.base.lazy import lazy_module
+from headrace.core.context import state
 from headrace.trace.autograph import errors
 
 ast = lazy_module("ast")
@@ -67,6 +68,22 @@ def convert(python_function: Any, features: Any = None) -> Any:
             return python_function
         return MethodType(made, python_function.__self__)
     return conversion.callable_of(python_function, wanted)
+
+
+@export("__internal__.autograph.user_code")
+def user_code(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function as the graph that is being built needs it.
+
+    A library that calls what users write (a layer's `call`) hands it in here. It comes back
+    converted if AutoGraph converts what the graph is traced from.
+
+    Args:
+        function: a function, method or other callable.
+    """
+    features = getattr(state.graph, "autograph", None)
+    if features is None:
+        return function
+    return conversion.callable_of(function, _features(features))
 
 
 def _features(features: Any) -> frozenset[str]:
