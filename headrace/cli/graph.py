@@ -15,13 +15,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import headrace as tf
+from headrace.base import flags
 from headrace.cli.script import run_script
 
 _SPEC = re.compile(r"([a-z]\w*)(?:\[(.*)\])?")
+STAGES = "clusters,loops,llvm,asm"
 _UNKNOWN = ("?", "None")
 
 
-def show_graph(target: str, arguments: Sequence[str], dot: bool) -> int:
+def show_graph(target: str, arguments: Sequence[str], dot: bool, stages: bool = False) -> int:
     """Print the graphs of a function.
 
     Args:
@@ -29,6 +31,7 @@ def show_graph(target: str, arguments: Sequence[str], dot: bool) -> int:
         arguments: specs such as `float32[?,3]`, or Python's literals; without any, the graphs
             are shown that the script made by calling the function.
         dot: whether to print pictures in Graphviz' language.
+        stages: whether to print what the compiler makes of the graph, down to machine code.
     Returns: the exit status.
     Raises: OSError: the file can't be read.
     """
@@ -47,6 +50,9 @@ def show_graph(target: str, arguments: Sequence[str], dot: bool) -> int:
     function = found if hasattr(found, "pretty_graph") else tf.function(found)
     try:
         function.pretty_graph(*given, dot=dot)
+        if stages:
+            with flags.DUMP.override(STAGES), contextlib.redirect_stderr(sys.stdout):
+                print(f"# explained\n{tf.explain(function, *given)}")
     except TypeError as error:
         return _refused(f"{error}\nGive a spec for each argument: float32[?,3], or a literal.")
     return 0

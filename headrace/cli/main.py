@@ -53,6 +53,11 @@ def parser() -> argparse.ArgumentParser:
         "traced, and after each pass that changed them.",
     )
     graph.add_argument("--dot", action="store_true", help="a picture in Graphviz' language")
+    graph.add_argument(
+        "--stages",
+        action="store_true",
+        help="what the compiler makes of it, down to machine code",
+    )
     graph.add_argument("file", metavar="FILE:FUNCTION", help="a script, and a name in it")
     graph.add_argument(
         "args",
@@ -72,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     try:
         if options.command == "graph":
-            return show_graph(options.file, options.args, options.dot)
+            return show_graph(options.file, options.args, options.dot, options.stages)
         if options.file.endswith(".ipynb"):
             return run_notebook(options.file, options.args, keep_going=options.keep_going)
         return run_script(options.file, options.args)

@@ -4,6 +4,6 @@ Begin with `function.py`; `func_graph.py` is what a trace collects ops in, `grad
 calls are differentiated, `control.py` branches and loops.
 """
 
-from headrace.trace import autograph, control, function, host, map_fn, tensor_array
+from headrace.trace import autograph, control, explained, function, host, map_fn, tensor_array
 
-__all__ = ["autograph", "control", "function", "host", "map_fn", "tensor_array"]
+__all__ = ["autograph", "control", "explained", "function", "host", "map_fn", "tensor_array"]

@@ -37,13 +37,18 @@ class Body:
 
     def __call__(self, arrays: Sequence[Any]) -> Sequence[Any]:
         """The results for one value of each parameter."""
-        runner = self._runner
-        if runner is None:
+        runner = self._runner or self.runner
+        return runner.run(arrays)
+
+    @property
+    def runner(self) -> Any:
+        """What runs the graph, made when it is first asked for."""
+        if self._runner is None:
             graph = self.graph
-            runner = self._runner = pipeline.runner(
+            self._runner = pipeline.runner(
                 graph, graph.parameters, self.fetches, graph.name, graph.jit
             )
-        return runner.run(arrays)
+        return self._runner
 
     def __repr__(self) -> str:
         return f"<Body of {self.graph.name}>"

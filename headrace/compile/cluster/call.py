@@ -7,6 +7,7 @@ move them. Read `lowering.py` before.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from operator import attrgetter
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from headrace.base import flags
 from headrace.base.dtypes import HANDLES, resource, variant
 from headrace.base.errors import OpError
 from headrace.compile.cluster.builder import State
@@ -23,10 +25,13 @@ from headrace.compile.cluster.partition import Group, partition
 from headrace.compile.cluster.support import writes
 from headrace.compile.loops import ir
 from headrace.compile.loops.lower import CannotLower
+from headrace.compile.loops.print import text as print_loops
 from headrace.compile.loops.views import Stored
+from headrace.compile.passes import show
 from headrace.compile.passes.program import Node, Program, static
 from headrace.compile.run.executable import executable
 from headrace.compile.run.plan import located
+from headrace.compile.schedule import schedule
 from headrace.core import rng
 from headrace.core.graph import Const
 from headrace.core.op import Kind, Op
@@ -82,6 +87,12 @@ def lowered(program: Program) -> tuple[ir.Loops, ClusterBuilder]:
         if value.spec.dtype in HANDLES:
             raise Refused(program.producers()[value], "a list goes outside")
     loops = c.program(program.name or "cluster", inputs, states, lowering.results())
+    wanted = flags.DUMP.value
+    if "clusters" in wanted:
+        print(f"# cluster\n{show.text(program, lines=True)}\n", file=sys.stderr)
+    if "loops" in wanted:
+        print(f"# loops\n{print_loops(loops)}", file=sys.stderr)
+        print(f"# loops, scheduled\n{print_loops(schedule(loops))}", file=sys.stderr)
     return loops, c
 
 
@@ -206,9 +217,11 @@ def compiled(program: Program) -> Program:
             refused[error.node] = error.reason
             continue
         kept = [node for node in program.nodes if node.op is Const]
-        return Program(
+        found = Program(
             [*kept, *nodes], program.inputs, program.fetches, program.name, program.source
         )
+        found.refused = refused
+        return found
 
 
 def _as_nodes(group: Group, number: int) -> list[Node]:

@@ -16,15 +16,31 @@ from headrace.core.op import Kind, Op, Spec
 
 def native(node: Node) -> bool:
     """Whether a node can be lowered, as far as that can be told without trying."""
+    return obstacle(node) is None
+
+
+def obstacle(node: Node) -> str | None:
+    """Why a node can't be lowered, as far as that can be told without trying."""
+    for value in (*node.inputs, *node.outputs):
+        if not has_memory(value.spec):
+            return f"{_described(value)} has no fixed size in memory"
     if node.op is Const:
-        return has_memory(node.outputs[0].spec)
-    if not has_rule(node.op) or not computed_attrs(node):
-        return False
-    if not all(has_memory(value.spec) for value in (*node.inputs, *node.outputs)):
-        return False
-    return all(
-        native(inner) for body in bodies_of(node) for inner in program_of_body(body, ()).nodes
-    )
+        return None
+    if not has_rule(node.op):
+        return node.op.no_lower or "its record has no rule"
+    if not computed_attrs(node):
+        return "what decides the shape is computed"
+    for body in bodies_of(node):
+        for inner in program_of_body(body, ()).nodes:
+            reason = obstacle(inner)
+            if reason is not None:
+                return f"{inner.op.name} {inner.name!r} inside: {reason}"
+    return None
+
+
+def _described(value: Value) -> str:
+    shape = "of unknown rank" if value.spec.shape is None else list(value.spec.shape)
+    return f"{value.spec.dtype.name}{shape}"
 
 
 def has_rule(op: type[Op]) -> bool:

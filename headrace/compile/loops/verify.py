@@ -93,8 +93,9 @@ def _body(body: tuple[ir.Statement, ...], scope: _Scope) -> None:
     begun = set()
     for statement in body:
         scope.seen.clear()
-        for x in ir.expressions(statement):
-            _expression(x, scope, False)
+        values = statement.values if isinstance(statement, ir.Check) else ()
+        for x in ir.expressions(statement):  # a check's values matter where it fails
+            _expression(x, scope, any(x is value for value in values))
         _statement(statement, scope)
         if isinstance(statement, ir.Begin):
             begun.add(id(statement.accumulator))

@@ -87,10 +87,11 @@ class Node:
 class Program:
     """Nodes in the order in which they run, what a call gives, and what it returns.
 
-    `source` is the graph that it was made of, if there is one.
+    `source` is the graph that it was made of, if there is one; `refused` says of nodes that
+    look as if they could become native code why they can't.
     """
 
-    __slots__ = ("nodes", "inputs", "fetches", "name", "source")
+    __slots__ = ("nodes", "inputs", "fetches", "name", "source", "refused")
 
     def __init__(
         self,
@@ -102,6 +103,7 @@ class Program:
     ) -> None:
         self.nodes, self.inputs, self.fetches, self.name = tuple(nodes), inputs, fetches, name
         self.source = source
+        self.refused: Mapping[Node, str] = {}
 
     def like(self, nodes: Sequence[Node], known_as: Mapping[Value, Value]) -> Program:
         """A program of other nodes in which some values are known as others."""

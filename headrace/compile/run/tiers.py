@@ -37,6 +37,11 @@ class Tiers:
     Args:
         program: after the passes.
         at_once: whether it is compiled before its first call.
+
+    Attributes:
+        open: the places of the inputs whose shape is not known.
+        by_shape: what runs the program for single shapes of these.
+        native: the program with native code in it, once it is compiled.
     """
 
     def __init__(self, program: Program, at_once: bool) -> None:
@@ -44,19 +49,19 @@ class Tiers:
         self.name = program.name
         self._at_once = at_once
         self._lock = threading.Lock()
-        self._open = [
+        self.open = [
             place
             for place, value in enumerate(program.inputs)
             if value.spec.dtype not in HANDLES and static(value.spec) is None
         ]
         self.plan = Plan(program)
         self.calls = 0
-        self._shapes: OrderedDict[Any, Tiers] = OrderedDict()
+        self.by_shape: OrderedDict[Any, Tiers] = OrderedDict()
         self.native: Program | None = None
         self.run: Callable[[Sequence[Any]], Sequence[Any]] = self._first
         if flags.COMPILE.value == "never" or not program.nodes:
             self.run = self.plan
-        elif self._open:
+        elif self.open:
             self.run = self._by_shape
 
     def _first(self, arrays: Sequence[Any]) -> Sequence[Any]:
@@ -89,22 +94,22 @@ class Tiers:
 
     def _by_shape(self, arrays: Sequence[Any]) -> Sequence[Any]:
         """Calls of a program that depends on the shapes of its arguments."""
-        key = tuple([arrays[place].shape for place in self._open])
-        found = self._shapes.get(key)
+        key = tuple([arrays[place].shape for place in self.open])
+        found = self.by_shape.get(key)
         if found is None:
             with self._lock:
-                found = self._shapes.get(key) or self._specialised(arrays)
-                self._shapes[key] = found
-                while len(self._shapes) > SHAPES:
-                    self._shapes.popitem(last=False)
+                found = self.by_shape.get(key) or self._specialised(arrays)
+                self.by_shape[key] = found
+                while len(self.by_shape) > SHAPES:
+                    self.by_shape.popitem(last=False)
         return found.run(arrays)
 
     def _specialised(self, arrays: Sequence[Any]) -> Tiers:
         """What runs the program for arguments of these shapes."""
         specs = [value.spec for value in self.program.inputs]
-        for place in self._open:
+        for place in self.open:
             specs[place] = Spec(arrays[place].shape, specs[place].dtype)
         found = Tiers(optimized(told(self.program, specs)), self._at_once)
-        if found._open:  # shapes that contradict what was promised: the kernels say so
+        if found.open:  # shapes that contradict what was promised: the kernels say so
             found.run = self.plan
         return found
