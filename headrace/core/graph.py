@@ -117,6 +117,8 @@ class Symbol(Tensor):
         )
 
     def __iter__(self) -> Iterator[Tensor]:
+        if state.graph is None and self.shape.rank == 0:
+            raise TypeError("Cannot iterate over a scalar tensor.")
         if state.graph is None:
             raise out_of_scope(self)
         if self.shape.rank == 0 or self.shape.rank is None or self.shape[0] is None:
@@ -148,6 +150,9 @@ class Symbol(Tensor):
         known = "" if self.shape.rank is None else f", shape={self.shape}"
         known = known or ", shape=<unknown>"
         return f'Tensor("{self.name}"{known}, dtype={self.dtype.name})'
+
+
+Symbol.__name__ = Symbol.__qualname__ = "SymbolicTensor"  # as Python's own errors tell it
 
 
 class Node:

@@ -45,6 +45,7 @@ class ConcreteFunction:
     ) -> None:
         self.graph = graph
         self.reason = reason
+        self.called = 0
         self._bound = bound
         self._paths = list(paths)
         self._body = Body(graph)
@@ -90,13 +91,17 @@ class ConcreteFunction:
     @property
     def structured_input_signature(self) -> tuple[Any, Any]:
         """The arguments' specs and values, in their structure: `(args, kwargs)`."""
+        return self._specs(named=True)
+
+    def _specs(self, named: bool) -> tuple[Any, Any]:
+        """The arguments as specs (`named`: as their placeholders) and values."""
         specs = []
         names = iter(self.graph.inputs)
         for leaf in self._bound.leaves:
             if signatures.is_input(leaf):
                 name = next(names).node.name
                 spec = signatures.spec_of(leaf)
-                leaf = TensorSpec(spec.shape, spec.dtype, name)
+                leaf = TensorSpec(spec.shape, spec.dtype, name if named else spec.name)
             specs.append(leaf)
         args, kwargs = nest.pack_sequence_as(self._bound.structure, specs)
         return tuple(args), dict(kwargs)
@@ -172,17 +177,14 @@ class ConcreteFunction:
             raise TypeError(
                 "Binding inputs to tf.function failed due to `too many positional arguments`. "
                 f"Received args: {tuple(args)} and kwargs: {kwargs} for signature: "
-                f"{self._text()}.\nFallback to flat signature also failed due to: "
+                f"{self.signature_text()}.\nFallback to flat signature also failed due to: "
                 f"{self._described()} takes {len(names)} positional arguments, got {len(flat)}."
             )
         for key, value in kwargs.items():
             leaves = nest.flatten(value)
             own = self._named(key, names)
             if len(own) != len(leaves):
-                if key not in self._paths:
-                    raise TypeError(
-                        f"{self._described()} got unexpected keyword argument {key}"
-                    )
+                self._check_literal(key, value, args, kwargs)
                 continue
             for name, leaf in zip(own, leaves, strict=True):
                 if name in given:
@@ -195,14 +197,28 @@ class ConcreteFunction:
             raise TypeError(
                 f"Binding inputs to tf.function failed due to `missing a required argument: "
                 f"{self._path_of(missing[0])!r}`. Received args: {tuple(args)} and kwargs: "
-                f"{kwargs} for signature: {self._text()}.\nFallback to flat signature also "
-                f"failed due to: {self._described()} missing required arguments: "
+                f"{kwargs} for signature: {self.signature_text()}.\n"
+                f"Fallback to flat signature also failed due to: {self._described()} missing "
+                "required arguments: "
                 f"{', '.join(missing)}."
             )
         return [
             self._fitting(i, given[n], leaf)
             for i, (n, leaf) in enumerate(zip(names, wanted, strict=True))
         ]
+
+    def _check_literal(self, key: str, value: Any, args: Any, kwargs: Any) -> None:
+        """Refuse a keyword that is no argument, or a plain value that was not traced."""
+        if key not in self._paths:
+            raise TypeError(f"{self._described()} got unexpected keyword argument {key}")
+        traced = self._bound.leaves[self._paths.index(key)]
+        if isinstance(traced, signatures._PLAIN) and traced != value:
+            raise TypeError(
+                f"Binding inputs to tf.function failed due to `Can not cast {value!r} to "
+                f"Literal[{traced!r}]`. Received args: {tuple(args)} and kwargs: {kwargs} for "
+                f"signature: {self.signature_text()}.\nFallback to flat signature also failed "
+                f"due to: {self._described()} got unexpected keyword arguments: {key}."
+            )
 
     def _named(self, key: str, names: Sequence[str]) -> list[str]:
         """The placeholders that a keyword stands for: an argument's, or one by its own name."""
@@ -234,8 +250,9 @@ class ConcreteFunction:
         names = [s.node.name for s in self.graph.inputs]
         return self._input_paths()[names.index(name)]
 
-    def _text(self) -> str:
-        args, kwargs = self.structured_input_signature
+    def signature_text(self) -> str:
+        """The arguments and results in one line."""
+        args, kwargs = self._specs(named=False)
         names = dict.fromkeys(self._paths)
         parts = zip(names, [*args, *kwargs.values()], strict=False)
         given = ", ".join(f"{name}: {_described_value(value)}" for name, value in parts)
@@ -255,7 +272,7 @@ class ConcreteFunction:
 
     def pretty_printed_signature(self, verbose: bool = True) -> str:
         """The arguments, results and captures as a text."""
-        args, kwargs = self.structured_input_signature
+        args, kwargs = self._specs(named=False)
         names = list(dict.fromkeys(self._paths))
         lines = ["Input Parameters:"]
         values = [*args, *kwargs.values()]
@@ -277,7 +294,7 @@ class ConcreteFunction:
         )
 
     def __repr__(self) -> str:
-        return f"<ConcreteFunction {self._text()} at 0x{id(self):X}>"
+        return f"<ConcreteFunction {self.signature_text()} at 0x{id(self):X}>"
 
     def __str__(self) -> str:
         return f"ConcreteFunction {self.pretty_printed_signature()}"

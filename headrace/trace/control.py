@@ -19,6 +19,8 @@ from headrace.core.context import state
 from headrace.core.convert import convert
 from headrace.core.graph import Symbol
 from headrace.core.indexed_slices import IndexedSlices
+from headrace.core.tensor import Tensor
+from headrace.core.variable import Variable
 from headrace.ops.assertions import Assert
 from headrace.ops.cast import cast
 from headrace.ops.compare import logical_and
@@ -89,12 +91,14 @@ def switch_case(
         default: function for numbers that have none (by default that of the highest number).
         name: of the operation in a graph.
     Raises: TypeError: something that is no function, or no int32 index. ValueError: no function
-        at all, or one number twice.
+        at all, or numbers that are not those from 0 on.
     Source: TensorFlow's `Case`.
 
     >>> int(tf.switch_case(tf.constant(1), [lambda: 10, lambda: 20]))
     20
     """
+    if not isinstance(branch_index, (Tensor, Variable)):
+        raise TypeError(f"'branch_index' must be a Tensor, got {type(branch_index)}")
     numbered = _numbered(branch_fns)
     if default is not None and not callable(default):
         raise TypeError("callable is expected for default")
@@ -105,10 +109,9 @@ def switch_case(
         raise TypeError(f"branch_index must a int32 tensor, got {index.dtype.name}.")
     if state.graph is None:
         return _unpacked(by_number.get(int(index), highest)())  # type: ignore[call-overload]
-    top = max(by_number)
-    functions = [by_number.get(i, highest) for i in range(top + 1)]
-    if default is not None or len(by_number) <= top:
-        functions.append(highest)
+    functions = [function for _, function in numbered]
+    if default is not None:
+        functions.append(default)
     index = state.graph.own(index, "branch_index")
     return _unpacked(branching(index, functions, name))
 
@@ -127,8 +130,13 @@ def _numbered(branch_fns: Any) -> list[tuple[int, Function]]:
             raise TypeError(f"Keys in `branch_fns` must be ints, got {key!r}.")
         if not callable(function):
             raise TypeError(f"fn for key {key} must be callable.")
-    if len({key for key, _ in pairs}) != len(pairs):
-        raise ValueError(f"Each key in `branch_fns` may come once, got {pairs}.")
+    keys = [key for key, _ in pairs]
+    if keys != list(range(len(keys))):
+        found = ",".join(map(str, sorted(set(keys))))
+        raise ValueError(
+            f"branch indices (keys) must form contiguous range of [0 to {len(keys)}) but found "
+            f"{{{found}}}"
+        )
     return pairs
 
 
@@ -264,8 +272,7 @@ def _eager_loop(cond: Function, body: Function, loop_vars: Any, limit: Any) -> A
             values = (values,)
         nest.assert_same_structure(list(form), list(values))
         rounds += 1
-    flat = [_variable_form(x) for x in nest.flatten(list(values))]
-    return nest.pack_sequence_as(form, flat)
+    return nest.map_structure(_variable_form, values)
 
 
 def _graph_loop(

@@ -31,13 +31,16 @@ from headrace.trace.body import Body
 from headrace.trace.concrete import ConcreteFunction, as_result
 from headrace.trace.func_graph import NUMBERS, FuncGraph, array_of
 from headrace.trace.signature import Bound, Fixed, Signature
-from headrace.trace.traces import Traces
+from headrace.trace.traces import Trace, Traces
 
 _SINGLETON = (
     "tf.function only supports singleton tf.Variables created on the first call. Make sure the "
     "tf.Variable is only created once or created outside tf.function. See "
     "https://www.tensorflow.org/guide/function#creating_tfvariables for more information."
 )
+
+_MOST_KEYS = 1 << 12
+"""So many forms of arguments find their trace without being bound."""
 
 
 class _Mode:
@@ -79,7 +82,9 @@ class Function:
     def _signature(self) -> Signature:
         if self._signature_ is None:
             self._signature_ = Signature(
-                self._python_function, self._options["input_signature"]
+                self._python_function,
+                self._options["input_signature"],
+                self._options["follow_type_hints"],
             )
         return self._signature_
 
@@ -87,9 +92,20 @@ class Function:
         """How many times the Python function was traced."""
         return self._traces.count
 
-    def traces(self) -> list[Any]:
-        """The traces in the order in which they were made, each with its reason."""
-        return list(self._traces.concretes)
+    def traces(self) -> list[Trace]:
+        """The traces that are kept, in the order in which they were made, with their reasons.
+
+        Returns: list of pairs `(function, reason)`.
+
+        >>> @tf.function
+        ... def same(x):
+        ...     return x
+        >>> same(tf.constant([1, 2])).shape, same(tf.constant(1)).shape
+        (TensorShape([2]), TensorShape([]))
+        >>> same.traces()[0].reason
+        'the first call'
+        """
+        return [Trace(each, each.reason) for each in self._traces.concretes]
 
     def pretty_printed_concrete_signatures(self, verbose: bool = True) -> str:
         """The arguments and results of each trace as a text."""
@@ -165,7 +181,8 @@ class Function:
             else:
                 concrete = self._fast.get(tuple(key))
                 if concrete is not None:
-                    self._traces.hits += 1
+                    traces = self._traces
+                    traces.calls = concrete.called = traces.calls + 1
                     return concrete.run(tensors)
                 return self._call(args, kwargs, tuple(key))
         return self._call(args, kwargs, None)
@@ -174,13 +191,25 @@ class Function:
         if _Mode.eager:
             return self._python_function(*args, **kwargs)
         bound = self._signature.bind(args, kwargs)
+        traces = self._traces
+        traces.calls += 1
+        count = traces.count
         concrete = self._concrete(bound)
+        concrete.called = traces.calls
+        if traces.count > count:
+            traces.warn_if_often(concrete)
         inputs = inputs_of(bound)
         # Tensors that are default arguments are inputs too; the fast way knows only the others.
         if fast is not None and not concrete._nested:
             if len(inputs) == sum(isinstance(value, EagerTensor) for value in args):
+                if len(self._fast) >= _MOST_KEYS:
+                    self._fast = {}
                 self._fast[fast] = concrete
         return concrete.run(inputs)
+
+    def _forget(self, concrete: ConcreteFunction) -> None:
+        """Let go of a trace."""
+        self._fast = {k: each for k, each in self._fast.items() if each is not concrete}
 
     def get_concrete_function(self, *args: Any, **kwargs: Any) -> ConcreteFunction:
         """The trace for arguments of this form.
@@ -207,7 +236,7 @@ class Function:
             self._traces.generalised(bound) if self._options["reduce_retracing"] else bound
         )
         births: list[Variable] | None = [] if self._created is None else None
-        reason = self._traces.reason(bound)
+        reason = self._traces.note(bound)
         concrete = self._trace(general, births, reason, bound)
         if births is not None:
             self._created = births

@@ -73,10 +73,17 @@ class Signature:
     Args:
         function: the Python function.
         input_signature: specs of the arguments in the structure of the arguments, or None.
+        follow_hints: whether numbers for parameters that are annotated as tensors become such.
     """
 
-    def __init__(self, function: Callable[..., Any], input_signature: Any = None) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        input_signature: Any = None,
+        follow_hints: bool = False,
+    ) -> None:
         self._parameters = inspect.signature(function)
+        self._hinted = _hinted(self._parameters) if follow_hints else set()
         self.name = getattr(function, "__name__", type(function).__name__)
         self.input_signature = _checked(input_signature, self._parameters)
 
@@ -89,6 +96,8 @@ class Signature:
         try:
             bound = self._parameters.bind(*args, **kwargs)
             bound.apply_defaults()
+            for name in self._hinted:
+                bound.arguments[name] = _as_tensors(bound.arguments[name])
         except TypeError as error:
             raise self.misfit(str(error), args, kwargs) from None
         structure = (bound.args, bound.kwargs)
@@ -156,6 +165,28 @@ class Signature:
             except (TypeError, ValueError) as error:
                 raise self.misfit(str(error), args, kwargs) from None
         return (*found, *values[len(specs) :])
+
+
+def _hinted(parameters: Any) -> set[str]:
+    """The parameters that are annotated as tensors, by the class or by its name."""
+    return {
+        name
+        for name, parameter in parameters.parameters.items()
+        if parameter.annotation is Tensor
+        or (
+            isinstance(parameter.annotation, str)
+            and parameter.annotation.rpartition(".")[2] == "Tensor"
+        )
+    }
+
+
+def _as_tensors(value: Any) -> Any:
+    """The numbers in an argument as tensors: itself, or the items of `*args` and `**kwargs`."""
+    if isinstance(value, tuple):
+        return tuple(map(_as_tensors, value))
+    if isinstance(value, dict):
+        return {key: _as_tensors(item) for key, item in value.items()}
+    return convert(value) if isinstance(value, (bool, int, float, complex)) else value
 
 
 def _checked(input_signature: Any, parameters: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 
 from headrace.base import shapes
 from headrace.core.tensor import Tensor
@@ -12,24 +12,42 @@ from headrace.trace import signature as signatures
 from headrace.trace.concrete import ConcreteFunction
 from headrace.trace.signature import Bound
 
-_RECENT = 5
-"""So many traces among as many calls are worth a warning."""
+_RECENT, _WINDOW = 5, 10
+"""So many traces among so many calls are worth a warning."""
 
 logger = logging.getLogger("headrace")
 
 
+class Trace(NamedTuple):
+    """One trace of a function, and why it was made."""
+
+    function: ConcreteFunction
+    reason: str
+
+    def __repr__(self) -> str:
+        return f"<trace {self.function.signature_text()}: {self.reason}>"
+
+
 class Traces:
-    """Keeps the traces of a function by the form of their arguments."""
+    """Keeps the traces of a function by the form of their arguments.
+
+    Attributes:
+        count: how many traces were made.
+        calls: how many calls there were, and the number of the latest one.
+        most: so many traces are kept; the one that was not called for the longest time goes.
+    """
+
+    most = 1024
 
     def __init__(self, function: Any) -> None:
         self.function = function
         self.count = 0
-        self.hits = 0
+        self.calls = 0
         self.concretes: list[ConcreteFunction] = []
         self._by_key: dict[Any, ConcreteFunction] = {}
         self._general: list[tuple[Bound, Any, ConcreteFunction]] = []
         self._last: Bound | None = None
-        self._streak = 0
+        self._made: list[int] = []
         self._warned = False
 
     def find(self, bound: Bound, context: Any) -> ConcreteFunction | None:
@@ -42,8 +60,6 @@ class Traces:
                     break
         if found is not None and found._nested and not reachable(found):
             found = None
-        if found is not None:
-            self.hits += 1
         return found
 
     def add(self, general: Bound, bound: Bound, context: Any, concrete: Any) -> None:
@@ -53,16 +69,30 @@ class Traces:
         self._by_key[bound.key, context] = concrete
         if any(_open(leaf) for leaf in general.leaves if signatures.is_input(leaf)):
             self._general.append((general, context, concrete))
-        self._streak = 1 if self.hits else self._streak + 1
-        self.hits = 0
-        self._last = bound
-        if self._streak >= _RECENT and not self._warned:
-            self._warned = True
-            logger.warning(self._warning(concrete))
+        concrete.called = self.calls
+        if len(self.concretes) > self.most:
+            self._forget(min(self.concretes, key=lambda each: each.called))
 
-    def reason(self, bound: Bound) -> str:
+    def _forget(self, old: ConcreteFunction) -> None:
+        """Let go of a trace."""
+        self.concretes = [each for each in self.concretes if each is not old]
+        self._general = [entry for entry in self._general if entry[2] is not old]
+        self._by_key = {k: each for k, each in self._by_key.items() if each is not old}
+        self.function._forget(old)
+
+    def warn_if_often(self, concrete: ConcreteFunction) -> None:
+        """Say once that most of the latest calls had to be traced; one of them just was."""
+        self._made = [*self._made, self.calls][-_RECENT:]
+        if len(self._made) < _RECENT or self._warned:
+            return
+        calls = self.calls - self._made[0] + 1
+        if calls <= _WINDOW:
+            self._warned = True
+            logger.warning(self._warning(concrete, calls))
+
+    def note(self, bound: Bound) -> str:
         """Why a call needs a trace of its own: what differs from the one before."""
-        last = self._last
+        last, self._last = self._last, bound
         if last is None:
             return "the first call"
         if last.key[0] != bound.key[0] or last.paths != bound.paths:
@@ -95,15 +125,16 @@ class Traces:
             return bound
         return Bound(bound.structure, leaves, bound.paths)
 
-    def _warning(self, concrete: ConcreteFunction) -> str:
+    def _warning(self, concrete: ConcreteFunction, calls: int) -> str:
         code = getattr(self.function.python_function, "__code__", None)
         where = f" ({code.co_filename}, line {code.co_firstlineno})" if code else ""
         return (
-            f"The last {self._streak} calls of {self.function._name}{where} were each traced "
-            f"anew, which costs far more than running them. The last time "
+            f"{_RECENT} of the last {calls} calls of {self.function._name}{where} had to be "
+            "traced, which costs far more than running them. The latest one because "
             f"{concrete.reason}. Give numbers that change as tensors, let "
             "`@tf.function(reduce_retracing=True)` leave differing dimensions open (or fix an "
-            "`input_signature` with None there), and do not make the tf.function inside a loop."
+            "`input_signature` with None there), and do not make the tf.function in a loop. "
+            "`fn.traces()` lists all traces with their reasons."
         )
 
 

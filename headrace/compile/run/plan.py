@@ -16,7 +16,15 @@ from typing import Any
 import numpy as np
 
 from headrace.base import errors
-from headrace.compile.passes.program import NOTHING, Node, Program, Value, nbytes, static
+from headrace.compile.passes.program import (
+    NOTHING,
+    Node,
+    Program,
+    Value,
+    map_attrs,
+    nbytes,
+    static,
+)
 from headrace.core import rng
 from headrace.core.explain import explain
 from headrace.core.graph import Const
@@ -98,9 +106,15 @@ class Plan:
             return error
         arrays = [values[self._slots[value]] for value in node.inputs]
         plain = all(isinstance(a, ndarray) for a in arrays)
-        attrs = {k: v for k, v in node.attrs.items() if v.__class__ is not Value}
+        attrs = map_attrs(node.attrs, lambda v: _plain_of(values[self._slots[v]]))
         found = explain(node.op, arrays, attrs, error) if plain and arrays else error
         return located(found, node, self.name)
+
+
+def _plain_of(array: Any) -> Any:
+    """A static input's value as rules get it: an int, or a tuple of ints."""
+    items = array.tolist()
+    return tuple(items) if isinstance(items, list) else items
 
 
 # Steps
