@@ -23,7 +23,6 @@ from headrace.compile.loops.operations import FLOAT_FUNCTIONS
 from headrace.compile.loops.verify import verify
 from headrace.compile.loops.views import Stored, View
 from headrace.compile.passes.program import Node
-from headrace.core.rng import Owner
 
 HEAVY = 15
 """So many additions cost as much as a function such as exp."""
@@ -43,7 +42,6 @@ class Random(NamedTuple):
 
     buffer: ir.Buffer
     node: Node
-    owner: Owner
 
 
 class ProgramBuilder(Builder):
@@ -53,6 +51,7 @@ class ProgramBuilder(Builder):
         constants: arrays that the program reads, with their buffers.
         randoms: the random states that it draws from.
         sources: the node that each failure of the program comes from.
+        paths: where each node is: names of nodes, and which of their bodies, that lead there.
         mutable: the buffers that are written more than once, by id.
         current: the lowering of which a rule is being applied.
     """
@@ -62,6 +61,7 @@ class ProgramBuilder(Builder):
         self.constants: list[tuple[ir.Buffer, np.ndarray]] = []
         self.randoms: list[Random] = []
         self.sources: list[Node] = []
+        self.paths: dict[Node, tuple[tuple[str, int], ...]] = {}
         self._said_by: dict[int, tuple[ir.Failure, Node]] = {}
         self._evaluated: Node | None = None
         self.mutable: set[int] = set()

@@ -18,6 +18,7 @@ import numpy as np
 from headrace.base import flags
 from headrace.base.dtypes import HANDLES, resource, variant
 from headrace.base.errors import OpError
+from headrace.compile.cluster import stored
 from headrace.compile.cluster.builder import State
 from headrace.compile.cluster.control import ClusterBuilder
 from headrace.compile.cluster.lowering import Lowering, Refused
@@ -101,23 +102,35 @@ class Code:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        loops, builder = lowered(program)
+        found = stored.find(program) or self._compiled()
         changed = writes(program)
         self._inputs = [i for i, v in enumerate(program.inputs) if v not in changed]
         self._states = [i for i, v in enumerate(program.inputs) if v in changed]
         handles = [v.spec.dtype is resource for v in program.inputs]
         self._variables = [k for k, i in enumerate(self._inputs) if handles[i]]
-        self._sources = builder.sources
-        self._constants = [array for _, array in builder.constants]
-        self._draws = [Draw(random.node, random.owner) for random in builder.randoms]
+        self._sources, self._constants = found.sources, found.constants
+        self._draws = [Draw(*stored.resolved(program, place)) for place in found.draws]
         self._lock = threading.Lock()
-        self.executable = executable(loops)
+        self.executable = found.executable
         self._call = self.executable.call
         self._given = bool(self._variables or self._states or self._constants or self._draws)
+
+    def _compiled(self) -> stored.Found:
+        loops, c = lowered(self.program)
+        found = stored.Found(
+            executable(loops),
+            [array for _, array in c.constants],
+            stored.places([random.node for random in c.randoms], c.paths),
+            stored.places(c.sources, c.paths),
+        )
+        stored.keep(self.program, found)
+        return found
 
     @property
     def loops(self) -> ir.Loops:
         """The program of loops, as it runs."""
+        if not self.executable.loops.stages:  # it was compiled by another process
+            return schedule(lowered(self.program)[0])
         return self.executable.loops
 
     def __call__(self, values: Sequence[Any]) -> Sequence[np.ndarray]:
@@ -170,14 +183,15 @@ class Code:
             number = getattr(error, "failure", None)
             if number is None:
                 raise
-            raise located(error, self._sources[number - 1], self.program.name) from None
+            _, node = stored.resolved(self.program, self._sources[number - 1])
+            raise located(error, node, self.program.name) from None
 
 
 class Draw:
     """Where a random node draws, from call to call."""
 
-    def __init__(self, node: Node, owner: rng.Owner) -> None:
-        self._owner = owner
+    def __init__(self, program: Program, node: Node) -> None:
+        self._owner = rng.owner_of(program.source, node.name)
         attrs = {**node.op.attrs, **node.attrs}
         assert node.op.draws is not None
         self._place, _ = node.op.draws(**attrs)

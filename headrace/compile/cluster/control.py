@@ -54,10 +54,11 @@ class ClusterBuilder(ListRules, ProgramBuilder):
             wanted[branch].append((count + place, i))
         results = [_room(self, value.spec) for value in node.outputs]
         sides = []
-        for body, places in zip(bodies, wanted, strict=True):
+        for number, (body, places) in enumerate(zip(bodies, wanted, strict=True)):
             program = program_of_body(body, [v.spec for v in node.inputs[1:]])
             with self.steps() as side:
-                inner = Lowering(self, program, operands[1:], outer.open)
+                path = (*outer.path, (node.name, number))
+                inner = Lowering(self, program, operands[1:], outer.open, 0, path)
                 inner.run()
                 found = inner.results()
                 for place, i in places:
@@ -107,8 +108,9 @@ class _Loop:
         outside = [self.outer.views[v] for v in node.inputs[self.count :]]
         carries = [self._carry(place) for place in range(self.count)]
         given = [*[_held(carry) for carry in carries], *outside]
-        test = Lowering(c, self.cond, given, self.outer.open)
-        body = Lowering(c, self.body, given, self.outer.open, self.count)
+        open_, path = self.outer.open, self.outer.path
+        test = Lowering(c, self.cond, given, open_, 0, (*path, (node.name, 0)))
+        body = Lowering(c, self.body, given, open_, self.count, (*path, (node.name, 1)))
         moved = self._move(body)
         lists, rounds = self._lists(body, moved) if self.recorded else ([], None)
         go = c.carry((), bool_dtype)

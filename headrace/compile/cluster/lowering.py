@@ -22,7 +22,6 @@ from headrace.compile.loops.views import Stored, View
 from headrace.compile.passes.program import Node, Program, Value, map_attrs
 from headrace.core.graph import Const
 from headrace.core.op import Kind, Spec
-from headrace.core.rng import owner_of
 
 CHEAP = 2
 """What takes so many operations an element is computed again rather than stored."""
@@ -44,6 +43,7 @@ class Lowering:
         program: its nodes can all be lowered.
         given: for each of its inputs a view, or a `State` for a variable.
         outer: the lowerings around this one, whose views must stay what they are.
+        path: the nodes, and which of their bodies, that lead to the program.
         carried: so many of the inputs are variables of a loop, the program's own to write to.
     """
 
@@ -54,8 +54,9 @@ class Lowering:
         given: Sequence[Any],
         outer: tuple[Any, ...] = (),
         carried: int = 0,
+        path: tuple[tuple[str, int], ...] = (),
     ) -> None:
-        self.c, self.program = c, program
+        self.c, self.program, self.path = c, program, path
         self.carried = frozenset(program.inputs[:carried])
         self.open: tuple[Lowering, ...] = (*outer, self)
         self.views: dict[Value, Any] = dict(zip(program.inputs, given, strict=True))
@@ -89,6 +90,7 @@ class Lowering:
     def node(self, node: Node) -> None:
         """Lower one node."""
         self.c.current = self
+        self.c.paths[node] = self.path
         if node.op is Const:
             (value,) = node.outputs
             self.views[value], self.depends[value] = self.c.constant(node.attrs["value"]), _NONE
@@ -156,8 +158,7 @@ class Lowering:
     def _random(self, node: Node) -> Stored:
         buffer = ir.Buffer(self.c.fresh("r"), (3,), uint64)
         self.c.mutable.add(id(buffer))
-        owner = owner_of(self.program.source, node.name)
-        self.c.randoms.append(Random(buffer, node, owner))
+        self.c.randoms.append(Random(buffer, node))
         return Stored(buffer)
 
     # Memory

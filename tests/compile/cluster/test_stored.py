@@ -1,0 +1,67 @@
+"""Clusters that another process compiled: the same results, draws and errors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SCRIPT = """
+import numpy as np, headrace as tf
+tf.random.set_seed(7)
+table = tf.constant(np.arange(40, dtype=np.float32).reshape(20, 2) ** 0.5)
+v = tf.Variable(tf.zeros([2]))
+
+def step(index, n):
+    total = tf.zeros([2])
+    for k in tf.range(3):
+        noise = tf.random.uniform([2])
+        total = total + tf.gather(table, index)[0] * noise
+    v.assign_add(total)
+    if n > 0:
+        total = total + tf.random.normal([2])
+    return total
+
+step = tf.function(step, jit_compile=True, autograph=AUTOGRAPH)
+"""
+CALLS = """
+for index in ([3, 4], [5, 1]):
+    print(step(tf.constant(index), tf.constant(1)).numpy().tolist(), v.numpy().tolist())
+try:
+    step(tf.constant([99, 0]), tf.constant(1))
+except tf.errors.InvalidArgumentError as error:
+    print("indices[0] = 99 is not in [0, 20)" in str(error), "defined at" in str(error))
+from headrace.compile.llvm.engine import ENGINE
+print("compiled", ENGINE.compiled > 0)
+"""
+
+
+def ran(path, folder) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, str(path)],
+        env={"HEADRACE_CACHE": str(folder), "PATH": "/usr/bin:/bin", "PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_second_process_compiles_nothing_and_gives_the_same(tmp_path):
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT.replace("AUTOGRAPH", "True") + CALLS)
+    first, second = ran(path, tmp_path / "cache"), ran(path, tmp_path / "cache")
+    assert first[:-1] == second[:-1]
+    assert first[2] == "True True"
+    assert (first[-1], second[-1]) == ("compiled True", "compiled False")
+
+
+def test_another_constant_is_another_program(tmp_path):
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT.replace("AUTOGRAPH", "True") + CALLS)
+    first = ran(path, tmp_path / "cache")
+    path.write_text(
+        (SCRIPT.replace("AUTOGRAPH", "True") + CALLS).replace("range(3)", "range(2)")
+    )
+    second = ran(path, tmp_path / "cache")
+    assert first[0] != second[0] and second[-1] == "compiled True"
