@@ -120,6 +120,46 @@ def test_arrays_of_blocks_grow_and_shrink():
     assert array[10:].max() == 0
 
 
+def test_arrays_of_both_allocators_mix():
+    before = memory().statistics
+    with memory().recycled():
+        small, large = np.arange(10), np.ones(SIZE, np.float32)
+        taken = memory().statistics.taken
+        assert np.zeros(SIZE, np.float32).any() == np.False_
+        assert memory().statistics.taken == taken  # zeros are the system's
+        listed = np.fromiter(range(LARGE // 4), np.int64)  # grows by reallocation
+        filtered = large[large > 0]
+        small.resize((SIZE,), refcheck=False)
+    ordinary = np.ones(SIZE, np.float32)
+    assert memory().statistics.taken == before.taken + 3
+    for array in (small, large, listed, filtered, ordinary):
+        array.resize((array.size * 2,), refcheck=False)
+    assert small[:10].tolist() == list(range(10)) and not small[10:].any()
+    assert listed[: LARGE // 4].tolist() == list(range(LARGE // 4))
+    assert large[:SIZE].all() and filtered[:SIZE].all() and ordinary[:SIZE].all()
+    lent = memory().statistics.lent
+    del large, filtered, listed, small, ordinary, array
+    assert memory().statistics.lent < lent
+    assert memory().statistics.lent == before.lent
+
+
+def test_chains_of_large_operations_are_warm():
+    def chain(x):
+        y = np.add(x, x)
+        return np.multiply(y, x) - y
+
+    with memory().recycled():
+        x = np.full(SIZE, 3, np.float32)
+        for _ in range(3):
+            chain(x)
+        before = memory().statistics
+        for _ in range(20):
+            assert chain(x)[-1] == 12
+        after = memory().statistics
+    assert after.mapped == before.mapped
+    assert after.taken - before.taken == after.reused - before.reused >= 40
+
+
 def test_threads_take_and_give():
     lent = memory().statistics.lent
 

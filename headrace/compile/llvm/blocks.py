@@ -6,8 +6,8 @@ smallest that fits without wasting a quarter, else maps a new one, aligned for h
 it is large; `hr.give` takes it back and unmaps the blocks that waited longest until no more
 than `limit` bytes wait. Blocks begin at different places of a page (`COLOURS`), because
 addresses that are equal in their last 12 bits disturb each other in the cache. Before the data
-stands where the block begins and how long it is. A spin lock suffices: it is held for a walk
-through the table. The last functions make NumPy's form of an allocator of these.
+stands where the block begins, how long it is, and a mark. A spin lock suffices: it is held for
+one walk through the table.
 """
 
 from __future__ import annotations
@@ -24,11 +24,9 @@ COUNTERS = ("limit", "kept", "mapped", "lent", "taken", "reused", "clock")
 """The words of `@hr.memory`: bytes that may wait, that wait, that are mapped; blocks lent now;
 calls of `take`, those that a waiting block served, and the time that orders blocks."""
 
-ALLOCATOR = ("malloc", "calloc", "realloc", "free")
-EXPORTS = (
-    *("hr.memory", "hr.lock", "hr.unlock", "hr.trim"),
-    *[f"hr.{name}" for name in ALLOCATOR],
-)
+MARK = 0x5EED_0F_3A7E_64E5
+"""With an address it gives the mark that stands before what was lent."""
+EXPORTS = ("hr.memory", "hr.lock", "hr.unlock", "hr.trim")
 
 MAP_FLAGS = getattr(mmap, "MAP_PRIVATE", 0) | getattr(mmap, "MAP_ANONYMOUS", 0)
 HUGE_ADVICE = getattr(mmap, "MADV_HUGEPAGE", 0)  # 0 is "as usual"
@@ -282,13 +280,54 @@ have:
   store ptr %base, ptr %p1
   %p2 = getelementptr i8, ptr %data, i64 -8
   store i64 %size, ptr %p2
+  %place = ptrtoint ptr %data to i64
+  %mark = xor i64 %place, {MARK}
+  %p3 = getelementptr i8, ptr %data, i64 -32
+  store i64 %mark, ptr %p3
   call void @hr.count(i64 3, i64 1)
   ret ptr %data
+}}
+
+; Whether memory, wherever it comes from, was given by `hr.take`: it stands where a page has
+; room for the mark before it, and the mark fits.
+define i1 @hr.ours(ptr %data) nounwind {{
+entry:
+  %place = ptrtoint ptr %data to i64
+  %inside = and i64 %place, {PAGE - 1}
+  %odd = and i64 %place, 63
+  %even = icmp eq i64 %odd, 0
+  %behind = icmp uge i64 %inside, {HEAD}
+  %before = icmp ult i64 %inside, {HEAD + COLOURS * 64}
+  %a = and i1 %even, %behind
+  %b = and i1 %a, %before
+  br i1 %b, label %look, label %no
+look:
+  %p3 = getelementptr i8, ptr %data, i64 -32
+  %mark = load i64, ptr %p3
+  %back = xor i64 %mark, {MARK}
+  %fits = icmp eq i64 %back, %place
+  ret i1 %fits
+no:
+  ret i1 false
+}}
+
+; How many bytes memory of `hr.take` has.
+define i64 @hr.room(ptr %data) nounwind {{
+  %p1 = getelementptr i8, ptr %data, i64 -16
+  %base = load i64, ptr %p1
+  %p2 = getelementptr i8, ptr %data, i64 -8
+  %length = load i64, ptr %p2
+  %start = ptrtoint ptr %data to i64
+  %skipped = sub i64 %start, %base
+  %room = sub i64 %length, %skipped
+  ret i64 %room
 }}
 
 ; Take back what `hr.take` gave.
 define void @hr.give(ptr %data) nounwind {{
 entry:
+  %p3 = getelementptr i8, ptr %data, i64 -32
+  store i64 0, ptr %p3
   %p1 = getelementptr i8, ptr %data, i64 -16
   %base = load ptr, ptr %p1
   %p2 = getelementptr i8, ptr %data, i64 -8
@@ -311,55 +350,6 @@ trim:
   ret void
 }}
 
-; NumPy's form of an allocator.
-define ptr @hr.malloc(ptr %self, i64 %bytes) nounwind {{
-  %data = call ptr @hr.take(i64 %bytes)
-  ret ptr %data
-}}
-
-define ptr @hr.calloc(ptr %self, i64 %count, i64 %size) nounwind {{
-entry:
-  %pair = call {{ i64, i1 }} @llvm.umul.with.overflow.i64(i64 %count, i64 %size)
-  %over = extractvalue {{ i64, i1 }} %pair, 1
-  %bytes = extractvalue {{ i64, i1 }} %pair, 0
-  br i1 %over, label %none, label %take
-take:
-  %data = call ptr @hr.take(i64 %bytes)
-  %ok = icmp ne ptr %data, null
-  br i1 %ok, label %clear, label %none
-none:
-  ret ptr null
-clear:
-  call void @llvm.memset.p0.i64(ptr %data, i8 0, i64 %bytes, i1 false)
-  ret ptr %data
-}}
-
-define ptr @hr.realloc(ptr %self, ptr %old, i64 %bytes) nounwind {{
-entry:
-  %new = call ptr @hr.take(i64 %bytes)
-  %ok = icmp ne ptr %new, null
-  br i1 %ok, label %copy, label %none
-none:
-  ret ptr null
-copy:
-  %p1 = getelementptr i8, ptr %old, i64 -16
-  %base = load i64, ptr %p1
-  %p2 = getelementptr i8, ptr %old, i64 -8
-  %length = load i64, ptr %p2
-  %start = ptrtoint ptr %old to i64
-  %skipped = sub i64 %start, %base
-  %there = sub i64 %length, %skipped
-  %less = call i64 @llvm.umin.i64(i64 %there, i64 %bytes)
-  call void @llvm.memcpy.p0.p0.i64(ptr %new, ptr %old, i64 %less, i1 false)
-  call void @hr.give(ptr %old)
-  ret ptr %new
-}}
-
-define void @hr.free(ptr %self, ptr %data, i64 %bytes) nounwind {{
-  call void @hr.give(ptr %data)
-  ret void
-}}
-declare {{ i64, i1 }} @llvm.umul.with.overflow.i64(i64, i64)
 declare i64 @llvm.umin.i64(i64, i64)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)

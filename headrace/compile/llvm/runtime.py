@@ -9,10 +9,10 @@ from __future__ import annotations
 import ctypes
 
 from headrace.base.lazy import once
-from headrace.compile.llvm import abi, blocks, entry, pool
+from headrace.compile.llvm import abi, blocks, entry, handler, pool
 from headrace.compile.llvm.engine import ENGINE
 
-MODULES = (blocks, entry, pool)
+MODULES = (blocks, handler, entry, pool)
 EXPORTS = tuple([name for module in MODULES for name in module.EXPORTS])
 
 

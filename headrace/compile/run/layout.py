@@ -18,7 +18,7 @@ from numpy._core import _multiarray_umath  # type: ignore[attr-defined]
 
 from headrace.compile.llvm.entry import DATA, DTYPE, FLAGS, RANK, SHAPE, SIMPLE, TYPE
 
-VERSION, ARRAY, NEW, SET_HANDLER = 0, 2, 94, 304
+VERSION, ARRAY, NEW, SET_HANDLER, DEFAULT_HANDLER = 0, 2, 94, 304, 306
 """Places in NumPy's table of functions; they are the same in all of its versions from 2 on."""
 NUMPY_ABI = 0x02000000
 
@@ -30,9 +30,14 @@ def _at(address: int, kind: Any = ctypes.c_void_p) -> Any:
 @cache
 def functions() -> int:
     """Address of NumPy's table of functions."""
+    return held(_multiarray_umath._ARRAY_API, None)
+
+
+def held(capsule: Any, name: bytes | None) -> int:
+    """The address in a capsule."""
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    found: int = pointer(_multiarray_umath._ARRAY_API, None)
+    found: int = pointer(capsule, name)
     return found
 
 

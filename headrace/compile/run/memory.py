@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from headrace.base.lazy import once
-from headrace.compile.llvm import blocks
+from headrace.compile.llvm import blocks, handler
 from headrace.compile.llvm.runtime import runtime
 from headrace.compile.run import layout
 
 LARGE = 1 << 20
 MOST = 1 << 30
+CAPSULE = b"mem_handler"
 
 _Set = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object)
 
@@ -59,13 +61,20 @@ class Memory:
         address = runtime().address
         self._words = (ctypes.c_int64 * len(blocks.COUNTERS)).from_address(address["hr.memory"])
         self._trim = ctypes.CFUNCTYPE(None, ctypes.c_int64)(address["hr.trim"])
-        self._handler = _Handler(
-            b"headrace", 1, None, *[address[f"hr.{f}"] for f in blocks.ALLOCATOR]
-        )
+        default = ctypes.py_object.from_address(layout.function(layout.DEFAULT_HANDLER)).value
+        others = _Handler.from_address(layout.held(default, CAPSULE))
+        words = {
+            "large": LARGE,
+            "self": others.self or 0,
+            **{name: getattr(others, name) for name in handler.FUNCTIONS},
+        }
+        self._table = (ctypes.c_int64 * len(words))(*[words[name] for name in handler.WORDS])
+        functions = [address[f"hr.{name}"] for name in handler.FUNCTIONS]
+        self._handler = _Handler(b"headrace", 1, ctypes.addressof(self._table), *functions)
         capsule = ctypes.pythonapi.PyCapsule_New
         capsule.restype = ctypes.py_object
         capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
-        self.handler = capsule(ctypes.addressof(self._handler), b"mem_handler", None)
+        self.handler = capsule(ctypes.addressof(self._handler), CAPSULE, None)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))  # arrays may outlive this module
         self._set = _Set(layout.function(layout.SET_HANDLER))
         self._words[0] = _limit()
@@ -77,8 +86,21 @@ class Memory:
         unlock = ctypes.CFUNCTYPE(None)(address["hr.unlock"])
         os.register_at_fork(before=lock, after_in_parent=unlock, after_in_child=unlock)
 
+    @contextmanager
+    def recycled(self) -> Iterator[None]:
+        """Large arrays that this thread makes in a `with` block have such memory."""
+        before = self._set(self.handler)
+        try:
+            yield
+        finally:
+            self._set(before)
+
+    def install(self) -> None:
+        """All large arrays that this thread makes from now on have such memory."""
+        self._set(self.handler)
+
     def empty(self, shape: Sequence[int], dtype: Any) -> np.ndarray:
-        """A new array in such memory, whatever its size."""
+        """`np.empty`, in such memory where it is large."""
         before = self._set(self.handler)
         try:
             return np.empty(shape, dtype)
