@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from headrace.compile.llvm import mathlib, memory, products
+from headrace.compile.llvm import mathlib, memory, parallel, products
+from headrace.compile.llvm.abi import slot
 from headrace.compile.llvm.microkernel import Kernels
 from headrace.compile.llvm.reductions import Reduction, reductions
 from headrace.compile.llvm.text import memory_type, value_type
@@ -74,30 +75,64 @@ class _Module:
         if not stage.body:
             return
         number = self._number()
-        loaded, stored = _touched(stage.body)
-        touched = loaded | stored | {id(b) for b in stage.copies}
-        used = [b for b in self.loops.buffers if id(b) in touched]
-        names = {id(b): f"%b{self.places[id(b)]}" for b in used}
-        emitter = Emitter(names, loaded - stored)
+        emitter = self._emitter(stage.body, stage.copies)
         if stage.how is None:
-            _body(stage.body, emitter)
+            self._shared(stage.body, emitter)
         else:
             products.emit(stage.how, emitter, self.kernels, partial(_body, e=emitter))
-        self.declarations |= emitter.declarations
-        given = ", ".join([*[f"ptr noalias {name}" for name in names.values()], "ptr %status"])
-        self.functions += [
-            f"define internal i1 @stage{number}({given}) noinline nounwind {{",
-            "entry:",
-            *emitter.allocations,
-            *emitter.frame.lines,
-            "  ret i1 true",
-            "}",
-        ]
-        passed = ", ".join([*[f"ptr {name}" for name in names.values()], "ptr %status"])
-        self.calls.append(f"  %r{number} = call i1 @stage{number}({passed})")
+        self._function(f"i1 @stage{number}", emitter, ("ptr %status", "ptr %ctx"), "i1 true")
+        passed = [f"ptr {name}" for name in emitter.given.values()]
+        arguments = ", ".join([*passed, "ptr %status", "ptr %ctx"])
+        self.calls.append(f"  %r{number} = call i1 @stage{number}({arguments})")
         if any(isinstance(s, ir.Check) for s in ir.statements(stage.body)):
             self.calls.append(f"  br i1 %r{number}, label %after{number}, label %end")
             self.calls.append(f"after{number}:")
+
+    def _emitter(self, body: Sequence[ir.Statement], more: Sequence[ir.Buffer] = ()) -> Emitter:
+        """What writes the function of some statements; it is given the buffers they touch."""
+        loaded, stored = _touched(body)
+        touched = loaded | stored | {id(b) for b in more}
+        used = [b for b in self.loops.buffers if id(b) in touched]
+        return Emitter(used, self.places, loaded - stored)
+
+    def _function(self, head: str, e: Emitter, more: Sequence[str], result: str) -> None:
+        """The definition of what an emitter has written."""
+        self.declarations |= e.declarations
+        given = ", ".join([*[f"ptr noalias {name}" for name in e.given.values()], *more])
+        self.functions += [
+            f"define internal {head}({given}) noinline nounwind {{",
+            "entry:",
+            *e.allocations,
+            *e.frame.lines,
+            f"  ret {result}",
+            "}",
+        ]
+
+    def _shared(self, body: Sequence[ir.Statement], e: Emitter) -> None:
+        """Statements of which some loops are functions of their own, for threads."""
+        rest: list[ir.Statement] = []
+        for statement in body:
+            cut = parallel.cut(statement)
+            if cut is None:
+                rest.append(statement)
+                continue
+            _body(rest, e)
+            rest = []
+            self._task(statement, cut, e)
+        _body(rest, e)
+
+    def _task(self, statement: ir.Statement, cut: parallel.Cut, e: Emitter) -> None:
+        """A function that runs some chunks of a loop, and the call that shares them out."""
+        assert isinstance(statement, ir.For)
+        number, inner = self._number(), self._emitter((statement,))
+        span = parallel.span(inner, cut)
+        if statement.lanes > 1:
+            _lanes(statement, inner, span)
+        else:
+            _loop(statement, inner, span)
+        self._function(f"void @chunks{number}", inner, ("i64 %begin", "i64 %end"), "void")
+        self.functions += parallel.task(number, list(inner.given.values()))
+        parallel.share(e, number, list(inner.given), cut, slot("parallel", len(self.places)))
 
     def _repeat(self, repeat: ir.Repeat) -> None:
         number = self._number()
@@ -153,7 +188,8 @@ def _touched(body: Sequence[ir.Statement]) -> tuple[set[int], set[int]]:
 
 def _body(body: Sequence[ir.Statement], e: Emitter) -> None:
     done: ir.Statement | None = None
-    for statement, following in zip(body, (*body[1:], None), strict=True):
+    for k, statement in enumerate(body):
+        following = body[k + 1] if k + 1 < len(body) else None
         if statement is done:
             continue
         e.statement()
@@ -194,11 +230,15 @@ def _update(update: ir.Update, e: Emitter) -> None:
 
 
 def _if(statement: ir.If, e: Emitter) -> None:
+    _inside(e.scalar(statement.condition), e, lambda: _body(statement.body, e))
+
+
+def _inside(condition: str, e: Emitter, write: Callable[[], None]) -> None:
+    """What `write` writes, run only where a condition holds."""
     inside, after = e.label("if"), e.label("endif")
-    condition = e.scalar(statement.condition)
     e.push(inside)
     e.conditional += 1
-    _body(statement.body, e)
+    write()
     e.conditional -= 1
     e.jump(after)
     frame = e.pop()
@@ -207,18 +247,25 @@ def _if(statement: ir.If, e: Emitter) -> None:
     e.start(after)
 
 
-def _loop(loop: ir.For, e: Emitter) -> None:
+def _loop(loop: ir.For, e: Emitter, span: parallel.Span | None = None) -> None:
     """One element at a time."""
-    _counted(loop.index, loop.index.extent, 1, e, lambda: _body(loop.body, e))
+    _counted(loop.index, loop.index.extent, 1, e, lambda: _body(loop.body, e), span)
 
 
 def _counted(
-    index: Index, until: int, step: int, e: Emitter, write: Callable[[], None]
+    index: Index,
+    until: int,
+    step: int,
+    e: Emitter,
+    write: Callable[[], None],
+    span: parallel.Span | None = None,
 ) -> None:
-    """A loop for index = 0, step, ... below `until`, which is a multiple of `step`."""
+    """A loop for index = 0, step, ... below `until`, which is a multiple of `step`; or for
+    those of a span."""
     if until == step:
         _placed(index, "0", e, write)
         return
+    start, end = ("0", str(until)) if span is None else (span.start, span.end)
     head, done = e.label("loop"), e.label("done")
     name, after, before = e.name(), e.name(), e.frame.block
     e.push(head)
@@ -229,11 +276,11 @@ def _counted(
     write()
     e.trips //= until // step
     e.effect(f"{after} = add nuw nsw i64 {name}, {step}")
-    more = e.line(f"icmp slt i64 {after}, {until}")
+    more = e.line(f"icmp slt i64 {after}, {end}")
     e.branch(more, head, done)
     frame = e.pop()
     e.jump(head)
-    phi = f"  {name} = phi i64 [ 0, %{before} ], [ {after}, %{frame.block} ]"
+    phi = f"  {name} = phi i64 [ {start}, %{before} ], [ {after}, %{frame.block} ]"
     e.frame.lines += [f"{head}:", phi, *frame.lines]
     e.start(done)
 
@@ -249,7 +296,7 @@ def _placed(index: Index, value: str, e: Emitter, write: Callable[[], None]) -> 
     e.frame.block = frame.block
 
 
-def _lanes(loop: ir.For, e: Emitter) -> None:
+def _lanes(loop: ir.For, e: Emitter, span: parallel.Span | None = None) -> None:
     """`loop.lanes` elements at a time; what is left over runs once more under a mask."""
     index, lanes = loop.index, loop.lanes
     whole, rest = divmod(index.extent, lanes)
@@ -271,13 +318,20 @@ def _lanes(loop: ir.For, e: Emitter) -> None:
 
     together = whole // copies * copies
     if together:
-        _counted(index, together * lanes, copies * lanes, e, several)
-    for k in range(together, whole):
-        one(k - together, str(k * lanes))
-    if rest:
-        e.tail, e.rest = memory.lanes_mask(lanes, 0, rest), rest
-        one(0, str(whole * lanes))
-        e.tail = None
+        _counted(index, together * lanes, copies * lanes, e, several, span)
+
+    def last() -> None:
+        for k in range(together, whole):
+            one(k - together, str(k * lanes))
+        if rest:
+            e.tail, e.rest = memory.lanes_mask(lanes, 0, rest), rest
+            one(0, str(whole * lanes))
+            e.tail = None
+
+    if span is None:
+        last()
+    elif index.extent > together * lanes:
+        _inside(span.last, e, last)
     for each in sums:
         each.finish()
     e.vectorise(None, 1)

@@ -10,6 +10,7 @@ Read `loops/expr.py` before, `arithmetic.py` (operations) and `emit.py` (stateme
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from headrace.base.dtypes import DType
@@ -61,15 +62,23 @@ class Register(NamedTuple):
 class Emitter:
     """Lines of one LLVM function, and what it declares.
 
+    `given` are the buffers whose addresses are arguments; local ones are the function's own.
     `trips` says how often what is written now will run in one call; `rest`, how many lanes
     count where `tail` masks the others.
     """
 
-    def __init__(self, buffers: dict[int, str], constant_buffers: set[int]) -> None:
-        self.buffers = buffers
+    def __init__(
+        self, used: Sequence[ir.Buffer], places: dict[int, int], constant_buffers: set[int]
+    ) -> None:
+        self.buffers = {id(b): f"%b{places[id(b)]}" for b in used}
+        self.given = {id(b): self.buffers[id(b)] for b in used if not b.local}
         self.constant_buffers = constant_buffers
         self.declarations: dict[str, str] = {}
-        self.allocations: list[str] = []
+        self.allocations = [
+            f"  {self.buffers[id(b)]} = alloca [{b.size * b.dtype.np.itemsize} x i8], align 64"
+            for b in used
+            if b.local
+        ]
         self.frames = [Frame("entry")]
         self.levels: dict[int, int] = {}
         self.indices: dict[int, str] = {}

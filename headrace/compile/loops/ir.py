@@ -32,11 +32,17 @@ STATUS_WORDS = 9  # the failed check's number (from 1; 0: all is well), then its
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Buffer:
-    """Memory of one array."""
+    """Memory of one array.
+
+    Attributes:
+        local: a temporary in which one step of an outermost loop leaves nothing to the next:
+            each thread has one of its own.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: DType
+    local: bool = False
 
     @property
     def size(self) -> int:
@@ -58,12 +64,14 @@ class For:
     Attributes:
         lanes: so many steps run side by side, as a vector; 1: one after the other.
         copies: so many vectors run side by side where the loop accumulates.
+        threads: the steps may be shared out among threads, in any order.
     """
 
     index: Index
     body: tuple[Statement, ...]
     lanes: int = 1
     copies: int = 1
+    threads: bool = False
 
 
 @dataclass(frozen=True, slots=True)

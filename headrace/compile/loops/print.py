@@ -50,7 +50,9 @@ def text(loops: ir.Loops) -> str:
         ("state", loops.states),
         ("temporary", loops.temporaries),
     ):
-        lines += [f"{role} {b.name}: {b.dtype.name}{list(b.shape)}" for b in buffers]
+        for b in buffers:
+            local = "local " if b.local else ""
+            lines.append(f"{local}{role} {b.name}: {b.dtype.name}{list(b.shape)}")
     for number, failure in enumerate(loops.failures, 1):
         lines.append(f"failure {number}: {failure.error} {failure.message!r}")
     _steps(loops.stages, "", lines)
@@ -108,7 +110,8 @@ def _line(statement: ir.Statement, names: dict[int, str]) -> str:
 def _form(loop: ir.For) -> str:
     """How a loop runs, where a schedule has said so."""
     lanes = f" lanes {loop.lanes}" if loop.lanes > 1 else ""
-    return lanes + (f" copies {loop.copies}" if loop.copies > 1 else "")
+    copies = f" copies {loop.copies}" if loop.copies > 1 else ""
+    return lanes + copies + (" threads" if loop.threads else "")
 
 
 def _part(part: int) -> str:
