@@ -20,6 +20,12 @@ def _named(function: Activation) -> Activation:
     return export(f"keras.activations.{function.__name__}")(function)
 
 
+def _of_logits(y: Any, x: Any) -> Any:
+    """`y`, which remembers that it was computed from `x`."""
+    y._keras_logits = x
+    return y
+
+
 @_named
 def linear(x: Any) -> Any:
     """The tensor itself."""
@@ -61,8 +67,8 @@ def gelu(x: Any, approximate: bool = False) -> Any:
 
 @_named
 def sigmoid(x: Any) -> Any:
-    """`1 / (1 + exp(-x))`."""
-    return tf.sigmoid(x)
+    """`1 / (1 + exp(-x))`; a loss of the result is computed from `x`."""
+    return _of_logits(tf.sigmoid(x), x)
 
 
 @_named
@@ -110,7 +116,7 @@ def mish(x: Any) -> Any:
 
 @_named
 def softmax(x: Any, axis: int = -1) -> Any:
-    """`exp(x) / sum(exp(x))` along an axis.
+    """`exp(x) / sum(exp(x))` along an axis; a loss of the result is computed from `x`.
 
     Raises:
         ValueError: a vector or scalar.
@@ -118,7 +124,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
     x = tf.convert_to_tensor(x)
     if x.shape.rank is not None and x.shape.rank <= 1:
         raise ValueError(f"Cannot apply softmax to a tensor that is 1D. Received input: {x}")
-    return tf.nn.softmax(x, axis)
+    return _of_logits(tf.nn.softmax(x, axis), x)
 
 
 @_named

@@ -10,7 +10,11 @@ from headrace.base.export import export
 from headrace.keras import backend
 from headrace.keras.engine.call_context import user_code
 from headrace.keras.utils.serialization import deserialize as deserialize_object
-from headrace.keras.utils.serialization import interpret, serialize_keras_object
+from headrace.keras.utils.serialization import (
+    get_registered_name,
+    interpret,
+    serialize_keras_object,
+)
 
 TABLE: dict[str, Any] = {}
 
@@ -36,7 +40,7 @@ class Reduction:
             raise ValueError(f'Invalid Reduction Key: {key}. Expected keys are "{cls.all()}"')
 
 
-def _function(*aliases: str) -> Callable[[Any], Any]:
+def function(*aliases: str) -> Callable[[Any], Any]:
     """Enter a loss function under Keras' names in `losses` and `metrics`."""
 
     def register(function: Any) -> Any:
@@ -56,7 +60,7 @@ def _pair(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     return tf.cast(y_true, y_pred.dtype), y_pred
 
 
-@_function("mse", "MSE")
+@function("mse", "MSE")
 def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
     """The mean of squared differences along the last axis.
 
@@ -72,7 +76,7 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
     return tf.reduce_mean(tf.math.squared_difference(y_pred, y_true), -1)
 
 
-@_function("mae", "MAE")
+@function("mae", "MAE")
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
     """The mean of absolute differences along the last axis.
 
@@ -85,7 +89,7 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
     return tf.reduce_mean(tf.abs(y_pred - y_true), -1)
 
 
-@_function("mape", "MAPE")
+@function("mape", "MAPE")
 def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     """The mean of differences relative to the labels, in percent, along the last axis."""
     y_true, y_pred = _pair(y_true, y_pred)
@@ -93,7 +97,7 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     return 100.0 * tf.reduce_mean(tf.abs((y_true - y_pred) / size), -1)
 
 
-@_function("msle", "MSLE")
+@function("msle", "MSLE")
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
     """The mean of squared differences of `log(1 + y)` along the last axis."""
     y_true, y_pred = _pair(y_true, y_pred)
@@ -123,7 +127,7 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
 TABLE["huber"] = TABLE["huber_loss"] = huber
 
 
-@_function("logcosh")
+@function("logcosh")
 def log_cosh(y_true: Any, y_pred: Any) -> Any:
     """The mean of `log(cosh(difference))` along the last axis."""
     y_true, y_pred = _pair(y_true, y_pred)
@@ -166,17 +170,19 @@ class Loss:
 
 
 def weighted(losses: Any, sample_weight: Any, reduction: str) -> Any:
-    """Losses times weights, reduced."""
+    """Losses times weights, reduced; what a loss leaves out (`_keras_mask`) does not count."""
     losses = tf.convert_to_tensor(losses)
     if not losses.dtype.is_floating:
         losses = tf.cast(losses, "float32")
+    mask = getattr(losses, "_keras_mask", None)
     if sample_weight is not None:
         losses = losses * fitted(tf.cast(sample_weight, losses.dtype), losses)
     if reduction == Reduction.NONE:
         return losses
     if reduction == Reduction.SUM:
         return tf.reduce_sum(losses)
-    count = tf.cast(tf.size(losses), losses.dtype)
+    counted = tf.size(losses) if mask is None else tf.math.count_nonzero(mask)
+    count = tf.cast(counted, losses.dtype)
     return tf.math.divide_no_nan(tf.reduce_sum(losses), count)
 
 
@@ -229,10 +235,21 @@ class LossFunctionWrapper(Loss):
         self.fn, self._fn_kwargs = fn, kwargs
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return user_code(self.fn)(*squeezed(y_true, y_pred), **self._fn_kwargs)
+        if all(isinstance(y, (tf.Tensor, tf.Variable)) for y in (y_true, y_pred)):
+            y_true, y_pred = squeezed(y_true, y_pred)
+        return user_code(self.fn)(y_true, y_pred, **self._fn_kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self._fn_kwargs}
+        config = {**super().get_config(), **self._fn_kwargs}
+        return {**config, "fn": get_registered_name(self.fn)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Loss:
+        """A loss from what `get_config` gave."""
+        given = {name: value for name, value in config.items() if name != "fn"}
+        if cls is LossFunctionWrapper and "fn" in config:
+            return cls(get(config["fn"]), **given)
+        return cls(**given)
 
 
 def _class(class_name: str, function: Callable[..., Any], doc: str) -> Any:

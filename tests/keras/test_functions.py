@@ -30,13 +30,17 @@ LAYERS = {
     "Dropout of rows": (lambda: layers.Dropout(0.5, (None, 1), seed=1), X, ALL),
     "Flatten": (lambda: layers.Flatten(), X3, ALL[:3]),
     "Flatten channels first": (lambda: layers.Flatten("channels_first"), X3, ALL[:3]),
+    "LayerNormalization": (lambda: layers.LayerNormalization(), X3, LAST),
+    "LayerNormalization of axes": (lambda: layers.LayerNormalization([1, 2]), X3, ALL[:1]),
     "Lambda": (lambda: layers.Lambda(lambda x: x * 2.0), X, ALL),
     "softmax": (lambda: layers.Activation("softmax"), X, ALL[:3]),
     **{n: (lambda n=n: layers.Activation(n), X, ALL) for n in ACTIVATIONS},
 }
 ERRORS = "MeanSquared MeanAbsolute MeanAbsolutePercentage MeanSquaredLogarithmic".split()
-LOSSES = [*(f"{name}Error" for name in ERRORS), "Huber", "LogCosh"]
+CLASSES = ["BinaryCrossentropy", "CategoricalCrossentropy"]
+LOSSES = [*(f"{name}Error" for name in ERRORS), "Huber", "LogCosh", *CLASSES]
 METRICS = [*(f"{name}Error" for name in ERRORS), "RootMeanSquaredError", "LogCoshError"]
+METRICS += [*CLASSES, "BinaryAccuracy", "CategoricalAccuracy"]
 
 
 def signature(arrays, known):

@@ -6,7 +6,7 @@ from typing import Any
 
 from headrace.base.export import EXPORTS, export
 from headrace.keras import losses
-from headrace.keras.metrics import mean, metric, regression
+from headrace.keras.metrics import classification, mean, metric, regression
 from headrace.keras.utils.serialization import deserialize as deserialize_object
 from headrace.keras.utils.serialization import serialize_keras_object
 
@@ -48,4 +48,4 @@ def get(identifier: Any) -> Any:
     raise ValueError(f"Could not interpret metric identifier: {identifier}")
 
 
-__all__ = ["mean", "metric", "regression"]
+__all__ = ["classification", "mean", "metric", "regression"]

@@ -113,6 +113,11 @@ class MeanMetricWrapper(Mean):
         y_true, y_pred = tf.cast(y_true, self._dtype), tf.cast(y_pred, self._dtype)
         y_true, y_pred = squeezed(y_true, y_pred)
         values = user_code(self._fn)(y_true, y_pred, **self._fn_kwargs)
+        mask = getattr(values, "_keras_mask", None)
+        if mask is not None:
+            mask = tf.cast(mask, self._dtype)
+            given = 1.0 if sample_weight is None else tf.cast(sample_weight, self._dtype)
+            sample_weight = mask * fitted(tf.convert_to_tensor(given), mask)
         super().update_state(values, sample_weight)
 
     def get_config(self) -> dict[str, Any]:

@@ -1,0 +1,27 @@
+"""Losses, metrics and layers of Keras answer as TensorFlow's Keras does.
+
+The transcripts beside this file hold what TensorFlow answered; where Headrace means to differ
+a remark gives TensorFlow's answer.
+"""
+
+from pathlib import Path
+
+import pytest
+
+import headrace as tf
+from tests.core import transcript
+
+FILES = sorted(Path(__file__).parent.glob("*.txt"))
+CASES = [
+    pytest.param(block, id=f"{path.stem}-{block.splitlines()[0].strip('# ')}")
+    for path in FILES
+    for block in transcript.load(path)
+]
+
+
+@pytest.mark.parametrize("block", CASES)
+def test_answers(block):
+    transcript.quiet()
+    expected = transcript.statements(block)
+    given = transcript.statements(transcript.run(block, tf))
+    assert given == expected
