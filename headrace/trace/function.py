@@ -352,10 +352,20 @@ class WeakMethod:
 
     @property
     def __signature__(self) -> Any:
-        return signatures.inspect.signature(self.__func__.__get__(self._reference()))
+        return signatures.inspect.signature(self.__func__.__get__(self._alive()))
+
+    def _alive(self) -> Any:
+        instance = self._reference()
+        if instance is None:
+            raise ReferenceError(
+                f"The object whose method {self.__func__.__qualname__} is called is gone: a "
+                "tf.function does not keep it. Keep it in a variable: `model = Model()`, then "
+                f"`model.{self.__func__.__name__}(...)`."
+            )
+        return instance
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.__func__(self._reference(), *args, **kwargs)
+        return self.__func__(self._alive(), *args, **kwargs)
 
 
 weakref_ = lazy_module("weakref")

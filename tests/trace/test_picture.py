@@ -3,7 +3,14 @@
 import io
 import re
 
+import pytest
+
 import headrace as tf
+
+
+@pytest.fixture(autouse=True)
+def all_passes(monkeypatch):
+    monkeypatch.setenv("HEADRACE_PASSES", "1")
 
 
 @tf.function
