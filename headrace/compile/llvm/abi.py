@@ -7,10 +7,9 @@ holds no address itself, so that its object file may be kept on disk.
 
 from __future__ import annotations
 
-SLOTS = ("parallel", "pool", "sgemm", "dgemm")
+SLOTS = ("parallel", "pool")
 """What stands behind the status words: `void parallel(pool, task, env, i64 chunks)`, which runs
-`void task(env, i64 begin, i64 end)` on threads (`pool.py`), its pool, and CBLAS' functions for
-matrix products with 64-bit integers, null where there are none."""
+`void task(env, i64 begin, i64 end)` on threads (`pool.py`), and its pool."""
 
 
 def slot(name: str, buffers: int) -> int:

@@ -29,12 +29,14 @@ class Extent:
         return f"{'full' if self.full else ''}{'edge' if self.edge else ''}"
 
 
-def strips(kernels: Kernels, dtype: DType, shape: Shape, extent: Extent) -> str:
+def strips(kernels: Kernels, dtype: DType, shape: Shape, extent: Extent, depth: int = 0) -> str:
     """`(m, n, k, a, row stride, k stride, b, k stride, column stride, c, row stride, add)`.
 
-    The column stride of `b` is that from panel to panel, divided by the tile's columns.
+    The column stride of `b` is that from panel to panel, divided by the tile's columns. With a
+    `depth`, all panels take so many steps of k before any takes more: memory that is read once
+    is read in long runs.
     """
-    name = f"strips.{dtype.name}.{shape}.{extent}"
+    name = f"strips.{dtype.name}.{shape}.{extent}{f'.{depth}' if depth else ''}"
     if name in kernels.functions:
         return f"@{name}"
     f = Function(
@@ -42,34 +44,96 @@ def strips(kernels: Kernels, dtype: DType, shape: Shape, extent: Extent) -> str:
         "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ak, "
         "ptr %b, i64 %bk, i64 %bj, ptr %c, i64 %cr, i1 %add",
     )
+    tiles = _Tiles(f, kernels, dtype, shape, extent)
+    if not depth:
+        tiles.write("%k", "%a", "%b", "%add")
+    else:
+        kind = value_type(dtype)
+        with f.loop("%k", depth) as k:
+            deep = f.least(f.line(f"sub i64 %k, {k}"), str(depth))
+            later = f.line(f"icmp sgt i64 {k}, 0")
+            add = f.line(f"or i1 {later}, %add")
+            a, b = f.at(kind, "%a", (k, "%ak")), f.at(kind, "%b", (k, "%bk"))
+            tiles.write(deep, a, b, add)
+    kernels.functions[name] = f.text()
+    return f"@{name}"
+
+
+class _Tiles:
+    """All tiles of a product, one call each."""
+
+    def __init__(
+        self, f: Function, kernels: Kernels, dtype: DType, shape: Shape, extent: Extent
+    ) -> None:
+        self.f, self.shape, self.kind = f, shape, value_type(dtype)
+        self.full = kernels.tile(dtype, shape, False) if extent.full else ""
+        self.edge = kernels.tile(dtype, shape, True) if extent.edge else ""
+
+    def write(self, k: str, a: str, b: str, add: str) -> None:
+        """The loops over panels and the rows of each; `k` steps from `a` and `b` on."""
+        f, shape, kind = self.f, self.shape, self.kind
+        with f.loop("%n", shape.columns) as j:
+            columns = f.least(f.line(f"sub i64 %n, {j}"), str(shape.columns))
+            panel, column = f.at(kind, b, (j, "%bj")), f.at(kind, "%c", (j, 1))
+            with f.loop("%m", shape.rows) as i:
+                rows = f.least(f.line(f"sub i64 %m, {i}"), str(shape.rows))
+                line, c = f.at(kind, a, (i, "%ar")), f.at(kind, column, (i, "%cr"))
+                given = (
+                    f"i64 {k}, ptr {line}, i64 %ar, i64 %ak, ptr {panel}, i64 %bk, "
+                    f"ptr {c}, i64 %cr, i1 {add}"
+                )
+                self._call(given, rows, columns)
+
+    def _call(self, given: str, rows: str, columns: str) -> None:
+        f, shape = self.f, self.shape
+        full = f"call void {self.full}({given})"
+        edge = f"call void {self.edge}({given}, i64 {rows}, i64 {columns})"
+        if not self.full:
+            f.do(edge)
+        elif not self.edge:
+            f.do(full)
+        else:
+            size = f.line(f"mul i64 {rows}, {columns}")
+            _either(f, (size, str(shape.rows * shape.columns)), full, edge)
+
+
+def dots(kernels: Kernels, dtype: DType, shape: Shape, extent: Extent) -> str:
+    """`(m, n, k, a, row stride, b, column stride, c, row stride, column stride, add)`, where
+    `a` and `b` lie dense along k."""
+    name = f"columns.{dtype.name}.{shape}.{extent}"
+    if name in kernels.functions:
+        return f"@{name}"
+    f = Function(
+        name,
+        "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, ptr %b, i64 %bc, "
+        "ptr %c, i64 %cr, i64 %cc, i1 %add",
+    )
     kind = value_type(dtype)
-    full = kernels.tile(dtype, shape, False) if extent.full else ""
-    edge = kernels.tile(dtype, shape, True) if extent.edge else ""
-    with f.loop("%n", shape.columns) as j:
-        columns = f.least(f.line(f"sub i64 %n, {j}"), str(shape.columns))
-        b, column = f.at(kind, "%b", (j, "%bj")), f.at(kind, "%c", (j, 1))
-        with f.loop("%m", shape.rows) as i:
-            rows = f.least(f.line(f"sub i64 %m, {i}"), str(shape.rows))
-            a, c = f.at(kind, "%a", (i, "%ar")), f.at(kind, column, (i, "%cr"))
-            given = (
-                f"i64 %k, ptr {a}, i64 %ar, i64 %ak, ptr {b}, i64 %bk, "
-                f"ptr {c}, i64 %cr, i1 %add"
-            )
-            at_edge = f"call void {edge}({given}, i64 {rows}, i64 {columns})"
+    full, edge = (
+        kernels.dots(dtype, shape.rows, shape.lanes, at_edge) if there else ""
+        for at_edge, there in ((False, extent.full), (True, extent.edge))
+    )
+    with f.loop("%m", shape.rows) as i:
+        rows = f.least(f.line(f"sub i64 %m, {i}"), str(shape.rows))
+        a, line = f.at(kind, "%a", (i, "%ar")), f.at(kind, "%c", (i, "%cr"))
+        with f.loop("%n") as j:
+            b, c = f.at(kind, "%b", (j, "%bc")), f.at(kind, line, (j, "%cc"))
+            given = f"i64 %k, ptr {a}, i64 %ar, ptr {b}, ptr {c}, i64 %cr, i1 %add"
+            at_edge = f"call void {edge}({given}, i64 {rows})"
             if not extent.full:
                 f.do(at_edge)
             elif not extent.edge:
                 f.do(f"call void {full}({given})")
             else:
-                _either(f, shape, rows, columns, f"call void {full}({given})", at_edge)
+                size = (rows, str(shape.rows))
+                _either(f, size, f"call void {full}({given})", at_edge)
     kernels.functions[name] = f.text()
     return f"@{name}"
 
 
-def _either(f: Function, shape: Shape, rows: str, columns: str, full: str, edge: str) -> None:
-    """One call for a full tile, another for one that is not."""
-    size = f.line(f"mul i64 {rows}, {columns}")
-    whole = f.line(f"icmp eq i64 {size}, {shape.rows * shape.columns}")
+def _either(f: Function, sizes: tuple[str, str], full: str, edge: str) -> None:
+    """One call where two numbers are equal, else another."""
+    whole = f.line(f"icmp eq i64 {sizes[0]}, {sizes[1]}")
     then, other, after = f.label("full"), f.label("edge"), f.label("next")
     f.do(f"br i1 {whole}, label %{then}, label %{other}")
     for label, call in ((then, full), (other, edge)):

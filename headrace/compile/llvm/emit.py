@@ -10,7 +10,6 @@ runs (in lanes, in copies) is decided in `compile/schedule` and written on the l
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from headrace.compile.llvm import mathlib, memory, parallel, products
 from headrace.compile.llvm.abi import slot
@@ -20,6 +19,7 @@ from headrace.compile.llvm.text import memory_type, value_type
 from headrace.compile.llvm.values import Emitter
 from headrace.compile.loops import ir
 from headrace.compile.loops.expr import Index, Load, operands
+from headrace.compile.loops.product import Product
 
 ENTRY = "kernel"
 
@@ -75,11 +75,11 @@ class _Module:
         if not stage.body:
             return
         number = self._number()
-        emitter = self._emitter(stage.body, stage.copies)
-        if stage.how is None:
-            self._shared(stage.body, emitter)
-        else:
-            products.emit(stage.how, emitter, self.kernels, partial(_body, e=emitter))
+        if stage.how is not None:
+            self._product(number, stage, stage.how)
+            return
+        emitter = self._emitter(stage.body)
+        self._shared(stage.body, emitter)
         self._function(f"i1 @stage{number}", emitter, ("ptr %status", "ptr %ctx"), "i1 true")
         passed = [f"ptr {name}" for name in emitter.given.values()]
         arguments = ", ".join([*passed, "ptr %status", "ptr %ctx"])
@@ -87,6 +87,16 @@ class _Module:
         if any(isinstance(s, ir.Check) for s in ir.statements(stage.body)):
             self.calls.append(f"  br i1 %r{number}, label %after{number}, label %end")
             self.calls.append(f"after{number}:")
+
+    def _product(self, number: int, stage: ir.Stage, how: Product) -> None:
+        def emitter() -> Emitter:
+            return self._emitter(stage.body, stage.copies)
+
+        found = products.emit(number, how, emitter, self.kernels, _body)
+        for head, e, more in found.functions:
+            self._function(f"void @{head}", e, more, "void")
+        self.functions += found.task(self.places)
+        self.calls += found.calls(len(self.places))
 
     def _emitter(self, body: Sequence[ir.Statement], more: Sequence[ir.Buffer] = ()) -> Emitter:
         """What writes the function of some statements; it is given the buffers they touch."""

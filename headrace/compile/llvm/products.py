@@ -1,13 +1,16 @@
 """A stage that runs as matrix products: calls of kernels, in loops over its steps.
 
-Read `loops/product.py`, `microkernel.py` and `blocking.py` before.
+A shared product is cut into parts of rows, columns or steps, which threads take one after the
+other; each element is computed by one thread, in the same way wherever the cuts are. Read
+`loops/product.py`, `microkernel.py` and `blocking.py` before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from headrace.compile.llvm import blocking
+from headrace.compile.llvm import abi, blocking
 from headrace.compile.llvm.blocking import Extent
 from headrace.compile.llvm.microkernel import Kernels, Shape
 from headrace.compile.llvm.text import value_type
@@ -17,73 +20,180 @@ from headrace.compile.loops.product import Matrix, Product, Tail
 
 TAIL = 4096
 """About so many elements of the output are finished before the tail runs over them."""
+Write = Callable[[Sequence[ir.Statement], Emitter], None]
+
+
+class Text(NamedTuple):
+    """What a product adds to a module.
+
+    Attributes:
+        number: of the stage.
+        parts: how many there are.
+        functions: their names, what they hold, and their arguments beside the buffers.
+    """
+
+    number: int
+    parts: int
+    functions: list[tuple[str, Emitter, tuple[str, ...]]]
+
+    def task(self, places: dict[int, int]) -> list[str]:
+        """The function that threads call: some parts, the buffers taken out of the context."""
+        if self.parts == 1:
+            return []
+        e = self.functions[-1][1]
+        lines = []
+        for key, name in e.given.items():
+            lines.append(f"  {name}.at = getelementptr ptr, ptr %ctx, i64 {places[key]}")
+            lines.append(f"  {name} = load ptr, ptr {name}.at")
+        passed = ", ".join([*[f"ptr {name}" for name in e.given.values()], "i64 %part"])
+        head = f"void @task{self.number}(ptr %ctx, i64 %begin, i64 %end)"
+        return [
+            f"define internal {head} nounwind {{",
+            "entry:",
+            *lines,
+            "  br label %loop",
+            "loop:",
+            "  %part = phi i64 [ %begin, %entry ], [ %after, %loop ]",
+            f"  call void @stage{self.number}({passed})",
+            "  %after = add i64 %part, 1",
+            "  %more = icmp slt i64 %after, %end",
+            "  br i1 %more, label %loop, label %done",
+            "done:",
+            "  ret void",
+            "}",
+        ]
+
+    def calls(self, buffers: int) -> list[str]:
+        """Lines of `kernel` in a program of so many buffers."""
+        lines = []
+        *before, last = self.functions
+        for name, e, _ in before:
+            passed = ", ".join([f"ptr {name}" for name in e.given.values()])
+            lines.append(f"  call void @{name}({passed})")
+        name, e, _ = last
+        if self.parts == 1:
+            passed = ", ".join([f"ptr {name}" for name in e.given.values()])
+            return [*lines, f"  call void @{name}({passed}, i64 0)"]
+        for name in ("parallel", "pool"):
+            place = f"%{name}{self.number}"
+            at = abi.slot(name, buffers)
+            lines.append(f"  {place}.at = getelementptr ptr, ptr %ctx, i64 {at}")
+            lines.append(f"  {place} = load ptr, ptr {place}.at")
+        given = f"ptr %pool{self.number}, ptr @task{self.number}, ptr %ctx, i64 {self.parts}"
+        return [*lines, f"  call void %parallel{self.number}({given})"]
 
 
 def emit(
-    x: Product, e: Emitter, kernels: Kernels, body: Callable[[Sequence[ir.Statement]], None]
-) -> None:
-    """Write a product; `body` writes statements."""
-    _Site(x, e, kernels, body).write()
+    number: int, x: Product, make: Callable[[], Emitter], kernels: Kernels, write: Write
+) -> Text:
+    """Stage `number`; `make` gives emitters for its functions, `write` writes statements."""
+    found = Text(number, x.parts, [])
+    if x.once:
+        e = make()
+        _Site(x, e, kernels, write).pack()
+        found.functions.append((f"pack{number}", e, ()))
+    e = make()
+    _Site(x, e, kernels, write).write()
+    found.functions.append((f"stage{number}", e, ("i64 %part",)))
+    return found
 
 
 class _Site:
-    """One product of a program."""
+    """One product of a program; `%part` is the part that is to be computed."""
 
-    def __init__(
-        self,
-        x: Product,
-        e: Emitter,
-        kernels: Kernels,
-        body: Callable[[Sequence[ir.Statement]], None],
-    ) -> None:
-        self.x, self.e, self.kernels, self.body = x, e, kernels, body
+    def __init__(self, x: Product, e: Emitter, kernels: Kernels, write: Write) -> None:
+        self.x, self.e, self.kernels, self.statements = x, e, kernels, write
         self.dtype = x.output.buffer.dtype
         self.kind = value_type(self.dtype)
         self.shape = Shape(*x.tile)
-        self.copies = e.buffers[id(x.copies)] if x.copies else ""
+        self.extents = {"rows": str(x.m), "columns": str(x.n)}
+        self.first = {"rows": "0", "columns": "0"}
+
+    def pack(self) -> None:
+        """Bring `b` into panels, before anything else."""
+        self._pack(self._start(self.x.b), str(self.x.n), self._copies())
 
     def write(self) -> None:
+        """Compute a part."""
         x = self.x
         places = [self._start(m) for m in (x.output, x.a, x.b)]
-        once = x.form == "packed" and not any(x.b.steps)
-        if once:
-            self._pack(places[2])
-        self._step(0, places, [], once)
+        if x.shared in self.extents:
+            whole = x.m if x.shared == "rows" else x.n
+            first = self.first[x.shared] = self._times("%part", x.size)
+            self.extents[x.shared] = self._rest(str(whole), first, x.size, whole % x.size == 0)
+            moves = (x.output, x.a if x.shared == "rows" else x.b)
+            for k, matrix in enumerate(moves):
+                at = 0 if not k else 1 if x.shared == "rows" else 2
+                stride = matrix.rows if x.shared == "rows" else matrix.columns
+                places[at] = self._at(places[at], first, stride)
+        self._step(0, places, [])
+
+    def _copies(self) -> str:
+        """Where this part's packed operands lie."""
+        assert self.x.copies is not None
+        base = self.e.buffers[id(self.x.copies)]
+        if self.x.parts == 1 or self.x.once:
+            return base
+        return self._at(base, "%part", self.x.copies.size // self.x.parts)
 
     def _start(self, matrix: Matrix) -> str:
         base = self.e.buffers[id(matrix.buffer)]
         return self._at(base, self.e.scalar(matrix.offset), 1)
 
+    def _times(self, count: str, factor: int) -> str:
+        if count.isdigit():
+            return str(int(count) * factor)
+        return count if factor == 1 else self.e.line(f"mul nsw i64 {count}, {factor}")
+
     def _at(self, base: str, count: str, stride: int) -> str:
         """The address that lies `count` * `stride` elements after `base`."""
-        if count == "0" or not stride:
+        offset = self._times(count, stride) if stride else "0"
+        if offset == "0":
             return base
-        if stride != 1:
-            count = (
-                str(int(count) * stride)
-                if count.isdigit()
-                else self.e.line(f"mul nsw i64 {count}, {stride}")
-            )
-        return self.e.line(f"getelementptr {self.kind}, ptr {base}, i64 {count}")
+        return self.e.line(f"getelementptr {self.kind}, ptr {base}, i64 {offset}")
 
-    def _step(self, depth: int, places: list[str], again: list[str], done: bool) -> None:
+    def _least(self, x: str, y: int) -> str:
+        symbol = "@llvm.smin.i64"
+        declared = (symbol, f"declare i64 {symbol}(i64, i64)")
+        return self.e.call(declared, "i64", f"i64 {x}, i64 {y}")
+
+    def _rest(self, until: str, first: str, step: int, even: bool) -> str:
+        """How many of the next `step` there are; `even`: all of them, always."""
+        if even:
+            return str(step)
+        if until.isdigit() and int(until) <= step:
+            return until
+        rest = until if first == "0" else self.e.line(f"sub i64 {until}, {first}")
+        return self._least(rest, step)
+
+    def _step(self, depth: int, places: list[str], again: list[str]) -> None:
         """The loops over the steps from `depth` on; `again`: indices that add to the output."""
         x = self.x
         if depth == len(x.steps):
-            self._one(places, again, done)
+            self._one(places, again)
             return
         strides = [m.steps[depth] for m in (x.output, x.a, x.b)]
 
         def inside(index: str) -> None:
             moved = [self._at(p, index, s) for p, s in zip(places, strides, strict=True)]
-            self._step(depth + 1, moved, again if strides[0] else [*again, index], done)
+            self._step(depth + 1, moved, again if strides[0] else [*again, index])
 
-        self._loop(x.steps[depth], 1, inside)
+        if depth == 0 and x.shared == "steps":
+            first, whole = self._times("%part", x.size), x.steps[0]
+            count = self._rest(str(whole), first, x.size, whole % x.size == 0)
+            self._loop(count, 1, lambda k: inside(self._plus(first, k)))
+        else:
+            self._loop(str(x.steps[depth]), 1, inside)
 
-    def _loop(self, until: int, step: int, write: Callable[[str], None]) -> None:
-        """A loop for index = 0, step, ... below `until`."""
+    def _plus(self, x: str, y: str) -> str:
+        if "0" in (x, y):
+            return y if x == "0" else x
+        return self.e.line(f"add nuw nsw i64 {x}, {y}")
+
+    def _loop(self, until: str, step: int, write: Callable[[str], None]) -> None:
+        """A loop for index = 0, step, ... below `until`, which is positive."""
         e = self.e
-        if until <= step:
+        if until.isdigit() and int(until) <= step:
             write("0")
             return
         head, done = e.label("loop"), e.label("done")
@@ -100,19 +210,16 @@ class _Site:
         e.frame.lines += [f"{head}:", phi, *frame.lines]
         e.start(done)
 
-    def _one(self, places: list[str], again: list[str], done: bool) -> None:
+    def _one(self, places: list[str], again: list[str]) -> None:
         """One product of matrices that begin at `places`."""
         x, (c, a, b) = self.x, places
         add = self._adds(again)
         if x.form == "dots":
             self._dots(c, a, b, add)
-            return
-        if x.form == "blocks":
+        elif x.form == "blocks":
             self._blocks(c, a, b, add)
-            return
-        if x.form == "packed" and not done:
-            self._pack(b)
-        self._strips(c, a, b, add)
+        else:
+            self._strips(c, a, b, add)
 
     def _adds(self, again: list[str]) -> str:
         """Whether products before this one went to the same place."""
@@ -123,69 +230,58 @@ class _Site:
                 found = later if found == "false" else self.e.line(f"or i1 {found}, {later}")
         return found
 
-    def _pack(self, b: str) -> None:
+    def _pack(self, b: str, columns: str, to: str) -> None:
         x = self.x
         function = blocking.pack(self.kernels, self.dtype, self.shape, _form(x.b))
         self.e.effect(
-            f"call void {function}(i64 {x.k}, i64 {x.n}, ptr {b}, i64 {x.b.rows}, "
-            f"i64 {x.b.columns}, ptr {self.copies})"
+            f"call void {function}(i64 {x.k}, i64 {columns}, ptr {b}, i64 {x.b.rows}, "
+            f"i64 {x.b.columns}, ptr {to})"
         )
 
     def _strips(self, c: str, a: str, b: str, add: str) -> None:
-        x, shape = self.x, self.shape
-        function = blocking.strips(self.kernels, self.dtype, shape, self._extent())
+        x, shape, m, n = self.x, self.shape, self.extents["rows"], self.extents["columns"]
+        function = blocking.strips(self.kernels, self.dtype, shape, self._extent(), x.cut[0])
         given = f"ptr {b}, i64 {x.b.rows}, i64 1"
         if x.form == "packed":
-            given = f"ptr {self.copies}, i64 {shape.columns}, i64 {x.k}"
+            panels = self._copies()
+            if x.once:
+                panels = self._at(panels, self.first["columns"], x.k)
+            else:
+                self._pack(b, n, panels)
+            given = f"ptr {panels}, i64 {shape.columns}, i64 {x.k}"
 
         def call(m: str, a: str, c: str) -> None:
             self.e.effect(
-                f"call void {function}(i64 {m}, i64 {x.n}, i64 {x.k}, ptr {a}, "
+                f"call void {function}(i64 {m}, i64 {n}, i64 {x.k}, ptr {a}, "
                 f"i64 {x.a.rows}, i64 {x.a.columns}, {given}, ptr {c}, i64 {x.output.rows}, "
                 f"i1 {add})"
             )
 
         if x.tail is None:
-            call(str(x.m), a, c)
+            call(m, a, c)
             return
         tail, some = x.tail, shape.rows * max(1, TAIL // (shape.rows * x.n))
 
         def strip(first: str) -> None:
-            count = self._rest(x.m, first, some)
+            even = m.isdigit() and int(m) % some == 0
+            count = self._rest(m, first, some, even)
             call(count, self._at(a, first, x.a.rows), self._at(c, first, x.output.rows))
-            self._tail(tail, first, count)
+            self._tail(tail, self._plus(self.first["rows"], first), count)
 
-        self._loop(x.m, some, strip)
-
-    def _rest(self, until: int, first: str, step: int) -> str:
-        """How many of the next `step` there are."""
-        if first == "0" and until <= step:
-            return str(until)
-        if until % step == 0:
-            return str(step)
-        rest = self.e.line(f"sub i64 {until}, {first}")
-        symbol = "@llvm.smin.i64"
-        declared = (symbol, f"declare i64 {symbol}(i64, i64)")
-        return self.e.call(declared, "i64", f"i64 {rest}, i64 {step}")
+        self._loop(m, some, strip)
 
     def _tail(self, tail: Tail, first: str, count: str) -> None:
         """The tail of rows `first` .. `first` + `count` - 1."""
         e = self.e
-        head, done = e.label("tail"), e.label("done")
-        name, after, before = e.name(), e.name(), e.frame.block
-        e.push(head)
-        row = name if first == "0" else e.line(f"add nuw nsw i64 {first}, {name}")
-        e.defined[row] = e.levels[id(tail.row)] = len(e.frames) - 1
-        e.indices[id(tail.row)] = row
-        self.body(tail.body)
-        e.effect(f"{after} = add nuw nsw i64 {name}, 1")
-        more = e.line(f"icmp slt i64 {after}, {count}")
-        e.branch(more, head, done)
-        frame = e.pop()
-        e.jump(head)
-        phi = f"  {name} = phi i64 [ 0, %{before} ], [ {after}, %{frame.block} ]"
-        e.frame.lines += [f"{head}:", phi, *frame.lines]
-        e.start(done)
+
+        def one(index: str) -> None:
+            row = self._plus(first, index)
+            e.levels[id(tail.row)] = len(e.frames) - 1
+            e.defined.setdefault(row, len(e.frames) - 1)
+            e.indices[id(tail.row)] = row
+            self.statements(tail.body, e)
+
+        self._loop(count, 1, one)
 
     def _blocks(self, c: str, a: str, b: str, add: str) -> None:
         x = self.x
@@ -198,40 +294,26 @@ class _Site:
             x.cut,
         )
         self.e.effect(
-            f"call void {function}(i64 {x.m}, i64 {x.n}, i64 {x.k}, ptr {a}, "
-            f"i64 {x.a.rows}, i64 {x.a.columns}, ptr {b}, i64 {x.b.rows}, i64 {x.b.columns}, "
-            f"ptr {c}, i64 {x.output.rows}, i1 {add}, ptr {self.copies})"
+            f"call void {function}(i64 {self.extents['rows']}, i64 {self.extents['columns']}, "
+            f"i64 {x.k}, ptr {a}, i64 {x.a.rows}, i64 {x.a.columns}, ptr {b}, "
+            f"i64 {x.b.rows}, i64 {x.b.columns}, ptr {c}, i64 {x.output.rows}, i1 {add}, "
+            f"ptr {self._copies()})"
         )
 
     def _dots(self, c: str, a: str, b: str, add: str) -> None:
-        x, rows = self.x, self.shape.rows
-        whole = x.m // rows * rows
-
-        def call(first: str, edge: bool) -> None:
-            function = self.kernels.dots(self.dtype, rows, self.shape.lanes, edge)
-            limit = f", i64 {x.m - whole}" if edge else ""
-            above = self._at(a, first, x.a.rows)
-            to = self._at(c, first, x.output.rows)
-
-            def column(j: str) -> None:
-                self.e.effect(
-                    f"call void {function}(i64 {x.k}, ptr {above}, i64 {x.a.rows}, "
-                    f"ptr {self._at(b, j, x.b.columns)}, "
-                    f"ptr {self._at(to, j, x.output.columns)}, i64 {x.output.rows}, "
-                    f"i1 {add}{limit})"
-                )
-
-            self._loop(x.n, 1, column)
-
-        if whole:
-            self._loop(whole, rows, lambda first: call(first, False))
-        if x.m > whole:
-            call(str(whole), True)
+        x = self.x
+        function = blocking.dots(self.kernels, self.dtype, self.shape, self._extent())
+        self.e.effect(
+            f"call void {function}(i64 {self.extents['rows']}, i64 {self.extents['columns']}, "
+            f"i64 {x.k}, ptr {a}, i64 {x.a.rows}, ptr {b}, i64 {x.b.columns}, ptr {c}, "
+            f"i64 {x.output.rows}, i64 {x.output.columns}, i1 {add})"
+        )
 
     def _extent(self) -> Extent:
         x, shape = self.x, self.shape
-        edge = x.m % shape.rows or x.n % shape.columns
-        return Extent(x.m >= shape.rows and x.n >= shape.columns, bool(edge))
+        columns = 1 if x.form == "dots" else shape.columns
+        edge = x.m % shape.rows or x.n % columns
+        return Extent(x.m >= shape.rows and x.n >= columns, bool(edge))
 
 
 def _form(matrix: Matrix) -> str:

@@ -47,9 +47,11 @@ class Product:
     Attributes:
         form: one of `FORMS`.
         tile: rows, vectors and lanes of what is held in registers.
-        cut: depth and width of blocks.
+        cut: depth and width of blocks; of tiles, so many steps of k come before other tiles.
         copies: where packed operands lie.
         tail: elementwise work on the rows of the output.
+        shared: what is cut into parts of `size` for threads: "rows", "columns", the first of
+            the "steps", or nothing.
     """
 
     output: Matrix
@@ -64,6 +66,21 @@ class Product:
     cut: tuple[int, int] = (0, 0)
     copies: ir.Buffer | None = None
     tail: Tail | None = None
+    shared: str = ""
+    size: int = 0
+
+    @property
+    def parts(self) -> int:
+        """How many parts there are."""
+        if not self.shared:
+            return 1
+        extents = {"rows": self.m, "columns": self.n, "steps": self.steps and self.steps[0]}
+        return -(-int(extents[self.shared] or 0) // self.size)
+
+    @property
+    def once(self) -> bool:
+        """Whether `b` is packed once, for all parts and steps."""
+        return self.form == "packed" and not any(self.b.steps)
 
     @property
     def matrices(self) -> tuple[tuple[Matrix, int, int], ...]:
@@ -98,6 +115,10 @@ def fault(product: Product) -> str | None:
         high = sum(max(0, s) for s in spans)
         if known and not (known[0] + low >= 0 and known[1] + high < matrix.buffer.size):
             return f"a matrix outside of {matrix.buffer.name}"
+    if product.shared == "steps" and not (product.steps and product.output.steps[0]):
+        return "parts that add up"
+    if product.tail and (product.shared == "columns" or product.steps):
+        return "a tail of rows that are not whole"
     if product.form != "dots" and product.output.columns != 1 and product.n > 1:
         return "an output whose rows are not dense"
     return None
@@ -109,8 +130,10 @@ def shown(product: Product) -> str:
     extents = "x".join(str(n) for n in (product.m, product.n, product.k))
     steps = f" steps {list(product.steps)}" if product.steps else ""
     tile = "x".join(str(n) for n in product.tile)
-    cut = f" cut {product.cut[0]}x{product.cut[1]}" if product.form == "blocks" else ""
+    cut = f" cut {product.cut[0]}x{product.cut[1]}" if any(product.cut) else ""
     copies = f" through {product.copies.name}" if product.copies else ""
+    if product.shared:
+        copies += f", {product.parts} parts of {product.size} {product.shared}"
     if product.tail:
         copies += f", then {_lanes(product.tail)}"
     return f"{product.form} {extents} of {sides}{steps} in tiles of {tile}{cut}{copies}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from headrace.compile.loops import ir
 from headrace.compile.loops.verify import verify
-from headrace.compile.schedule.contract import contract
+from headrace.compile.schedule.contract import contract, share
 from headrace.compile.schedule.flatten import flatten
 from headrace.compile.schedule.forward import forward
 from headrace.compile.schedule.fuse import fuse
@@ -17,6 +17,7 @@ from headrace.compile.schedule.vectorize import vectorize
 STEPS = (
     contract,  # first: other steps leave matrix products alone
     tails,  # before others take the maps that join them
+    share,  # products are done: whole rows for threads where there are tails
     fuse,  # what runs in one loop shares loads and needs no memory between
     forward,  # what a loop stored is at hand; then nobody may read it from memory
     flatten,  # the longer the inner loop, the less is left over for masks

@@ -11,7 +11,8 @@ before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -20,25 +21,45 @@ from headrace.compile.loops import ir
 from headrace.compile.loops.affine import Affine, affine
 from headrace.compile.loops.expr import Apply, Cast, Expr, Index, Load, const
 from headrace.compile.loops.product import Matrix, Product
+from headrace.compile.schedule import tiles
 from headrace.compile.schedule.accesses import visited
-from headrace.compile.schedule.tiles import Sizes, choose
+from headrace.compile.schedule.tiles import Sizes
 
 
 def contract(loops: ir.Loops) -> ir.Loops:
     """The program with the products that pay."""
-    copies: list[ir.Buffer] = []
+    count = itertools.count()
 
-    def decided(stages: Sequence[ir.Stage]) -> list[ir.Stage]:
-        found = []
-        for stage in stages:
-            how = product(stage, f"copies{len(copies)}")
-            if how is not None and how.copies is not None:
-                copies.append(how.copies)
-            found.append(stage if how is None else replace(stage, how=how))
-        return found
+    def decided(stage: ir.Stage) -> ir.Stage:
+        how = product(stage, f"copies{next(count)}")
+        return stage if how is None else replace(stage, how=how)
 
-    stages = ir.rewritten(loops.stages, decided)
-    return replace(loops, stages=stages, temporaries=(*loops.temporaries, *copies))
+    return replace(loops, stages=_each(loops.stages, decided))
+
+
+def share(loops: ir.Loops) -> ir.Loops:
+    """The program with large products cut into parts, and with memory for packed operands."""
+
+    def shared(stage: ir.Stage) -> ir.Stage:
+        return stage if stage.how is None else replace(stage, how=tiles.share(stage.how))
+
+    steps = _each(loops.stages, shared)
+    copies = [b for stage in ir.stages(steps) for b in stage.copies]
+    return replace(loops, stages=steps, temporaries=(*loops.temporaries, *copies))
+
+
+def _each(steps: ir.Steps, change: Callable[[ir.Stage], ir.Stage]) -> ir.Steps:
+    """The steps with each stage changed, wherever it stands."""
+    found: list[ir.Step] = []
+    for step in steps:
+        match step:
+            case ir.Stage():
+                found.append(change(step))
+            case ir.Repeat(head, condition, body):
+                found.append(ir.Repeat(_each(head, change), condition, _each(body, change)))
+            case ir.Branch(index, sides):
+                found.append(ir.Branch(index, tuple([_each(s, change) for s in sides])))
+    return tuple(found)
 
 
 class Turn(NamedTuple):
@@ -206,7 +227,7 @@ def _decided(
     name: str,
 ) -> Product | None:
     dtype = buffers[0].dtype
-    choice = choose(sizes, dtype)
+    choice = tiles.choose(sizes, dtype)
     if choice is None:
         return None
     m, n, k = sides

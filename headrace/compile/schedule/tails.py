@@ -27,7 +27,6 @@ def tails(loops: ir.Loops) -> ir.Loops:
     """The program with maps joined to the products that they read."""
     steps = _steps(loops.stages, _Uses(loops))
     used = {key for stage in ir.stages(steps) for key in accesses(stage.body).buffers}
-    used |= {id(b) for stage in ir.stages(steps) for b in stage.copies}
     used |= {id(b) for b in ir.deciding(steps)}
     kept = tuple([b for b in loops.temporaries if id(b) in used])
     return replace(loops, stages=steps, temporaries=kept)

@@ -7,13 +7,15 @@ that no size is left to BLAS. Very small products stay loops, which fuse with wh
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from headrace.base.dtypes import DType
 from headrace.compile.llvm.blocking import block_size, packed
 from headrace.compile.llvm.cpu import host
 from headrace.compile.llvm.microkernel import Shape
+from headrace.compile.loops import ir
+from headrace.compile.loops.product import Product
 
 SMALL = 512
 """Products with fewer multiplications stay loops."""
@@ -23,6 +25,13 @@ PAGE = 4096
 """Rows that lie a multiple of so many bytes apart fall on each other in the cache."""
 CUT = (256, 512)
 """Depth and width of blocks: one of them fills half of the second cache."""
+WORTH, PART, PARTS = 40_000.0, 10_000.0, 8
+"""Nanoseconds of work from which on threads share a product, those of a part, and how many
+parts there are at most."""
+ALONE = 256
+"""Rows or columns of a part that packs an operand for itself."""
+RUN = 16
+"""So many rows of a matrix that is read once are read side by side."""
 FEW = 8
 """So many rows use a packed operand too rarely."""
 
@@ -80,8 +89,9 @@ def _vector(s: Sizes, dtype: DType) -> Choice | None:
         return Choice("dots", (min(8, down.m), 1, lanes(dtype)), turned=turned)
     across = s if turned else s.turned  # the result is a row
     if across.b[1] == 1 and across.c[1] == 1:
-        shape = tile(1, across.n, dtype)
-        return Choice("tiles", shape, turned=not turned)
+        long = across.k * across.n * dtype.np.itemsize > CACHE
+        cut = (RUN, 0) if long else (0, 0)
+        return Choice("tiles", tile(1, across.n, dtype), cut, turned=not turned)
     return None
 
 
@@ -97,6 +107,38 @@ def _matrix(s: Sizes, dtype: DType) -> Choice:
     columns = shape[1] * shape[2]
     cut = min(CUT[0], s.k), min(CUT[1] // columns * columns, s.n)
     return Choice("blocks", shape, cut, block_size(Shape(*shape), *cut))
+
+
+def share(x: Product) -> Product:
+    """A product, cut into parts if there is enough to do for threads.
+
+    Parts that pack operands for themselves are few: each packs all of `b`, or of `a`.
+    """
+    if x.work < WORTH:
+        return x
+    parts = min(PARTS, int(x.work / PART))
+    first = x.steps[0] if x.steps and x.output.steps[0] else 1
+    own = x.form == "blocks" or (x.form == "packed" and not x.once)
+    size = 0
+    if first >= parts or (x.steps and first >= 2):
+        found = replace(x, shared="steps", size=math.ceil(first / parts))
+    elif x.m >= x.n or x.tail:
+        size = max(math.ceil(x.m / parts), ALONE if own else 1)
+        found = replace(x, shared="rows", size=_multiple(size, x.tile[0]))
+    else:
+        unit = 1 if x.form == "dots" else x.tile[1] * x.tile[2]
+        size = max(math.ceil(x.n / parts), ALONE if own else 1)
+        found = replace(x, shared="columns", size=_multiple(size, unit))
+    if found.parts < 2:
+        return x
+    if own and x.copies is not None:
+        copies = ir.Buffer(x.copies.name, (x.copies.size * found.parts,), x.copies.dtype)
+        found = replace(found, copies=copies)
+    return found
+
+
+def _multiple(size: int, unit: int) -> int:
+    return math.ceil(size / unit) * unit
 
 
 def lanes(dtype: DType) -> int:
