@@ -16,6 +16,9 @@ from headrace.core.context import state
 class name_scope:
     """Context manager: the names of variables made inside begin with the scope's.
 
+    In a graph, the operations' names begin with it as well, and a name that is taken gets a
+    number.
+
     Args:
         name: the scope's name, below the scope that is open already; with a `/` at its end it
             stands by itself, and an empty one leaves all scopes.
@@ -46,12 +49,27 @@ class name_scope:
             state.scopes = ()
         elif name.endswith("/"):
             state.scopes = (name[:-1],)
+        elif (
+            state.graph is not None
+        ):  # there, a scope that is opened anew has a name of its own
+            state.scopes = (state.graph.names.unique("/".join((*state.scopes, name))),)
         else:
             state.scopes = (*state.scopes, name)
         return "".join(f"{part}/" for part in state.scopes)
 
     def __exit__(self, *exc: object) -> None:
         state.scopes = self._saved.pop()
+
+
+@export("get_current_name_scope")
+def get_current_name_scope() -> str:
+    """The full name of the name scope that is open; empty if none is.
+
+    >>> with tf.name_scope("outer"), tf.name_scope("inner"):
+    ...     tf.get_current_name_scope()
+    'outer/inner'
+    """
+    return "/".join(state.scopes)
 
 
 @export("init_scope")
@@ -83,4 +101,4 @@ def executing_eagerly() -> bool:
     return state.graph is None
 
 
-__all__: list[Any] = ["executing_eagerly", "init_scope", "name_scope"]
+__all__: list[Any] = ["executing_eagerly", "get_current_name_scope", "init_scope", "name_scope"]

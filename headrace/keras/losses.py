@@ -8,7 +8,7 @@ from typing import Any
 import headrace as tf
 from headrace.base.export import export
 from headrace.keras import backend
-from headrace.keras.engine.call_context import user_code
+from headrace.keras.engine.call_context import graph_scope, user_code
 from headrace.keras.utils.serialization import deserialize as deserialize_object
 from headrace.keras.utils.serialization import (
     get_registered_name,
@@ -152,8 +152,9 @@ class Loss:
         self.reduction, self.name = reduction, name
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        losses = user_code(self.call)(y_true, y_pred)
-        return weighted(losses, sample_weight, self.reduction)
+        with graph_scope(self.name or type(self).__name__):
+            losses = user_code(self.call)(y_true, y_pred)
+            return weighted(losses, sample_weight, self.reduction)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """One loss a sample: `[batch, ...]`."""

@@ -123,6 +123,22 @@ def test_variables_are_made_on_the_first_trace_only():
     assert len(before) == 4
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_weights_of_an_optimizer_carry_on_a_run(name):
+    whole, weight = make(name, {}), tf.Variable([1.0, 2.0])
+    halves, other = [make(name, {}), make(name, {})], tf.Variable([1.0, 2.0])
+    for _ in range(6):
+        whole.apply_gradients([(weight * 2.0, weight)])
+    for half in halves:
+        half.build([other])
+    for position, half in enumerate(halves):
+        if position:
+            half.set_weights(halves[0].get_weights())
+        for _ in range(3):
+            half.apply_gradients([(other * 2.0, other)])
+    np.testing.assert_allclose(other, weight, rtol=2e-6)
+
+
 def test_one_optimizer_for_two_models():
     optimizer = make("Adam", {})
     models = [keras.Sequential([keras.layers.Dense(1, input_shape=(2,))]) for _ in range(2)]

@@ -18,7 +18,7 @@ import headrace as tf
 from headrace.base.export import export
 from headrace.keras import backend, regularizers
 from headrace.keras.engine import input_spec as specs
-from headrace.keras.engine.call_context import context, user_code
+from headrace.keras.engine.call_context import around_calls, context, graph_scope, user_code
 from headrace.keras.engine.call_errors import explained
 from headrace.keras.engine.tracking import structure
 from headrace.keras.engine.weights import Weighted, distinct
@@ -183,7 +183,8 @@ class Layer(Weighted):
                 if value is not None:
                     found.append(tf.convert_to_tensor(value))
             for variable, penalty in layer._regularized:
-                found.append(penalty(variable))
+                with graph_scope(f"{variable.name[:-2]}/Regularizer"):
+                    found.append(penalty(variable))
         return found
 
     def add_metric(self, value: Any, name: str | None = None, **kwargs: Any) -> None:
@@ -246,6 +247,7 @@ class Layer(Weighted):
         outer_scope, outer_training = here.scope, here.training
         outermost = not here.depth
         if outermost:
+            here.around = tf.get_current_name_scope()
             self._begin_losses()
         training = None
         if self._takes_training:
@@ -281,7 +283,9 @@ class Layer(Weighted):
         try:
             if tf.executing_eagerly():
                 return self.call(inputs, *args, **kwargs)
-            return user_code(self.call)(inputs, *args, **kwargs)
+            scope = tf.get_current_name_scope()
+            with tf.name_scope(f"{scope}/{self._name}/" if scope else f"{self._name}/"):
+                return user_code(self.call)(inputs, *args, **kwargs)
         except Exception as error:
             raise explained(error, self, inputs, kwargs) from error.__cause__
 
@@ -314,7 +318,7 @@ class Layer(Weighted):
 
     def _maybe_build(self, inputs: Any) -> None:
         shapes = tf.nest.map_structure(lambda x: x.shape, inputs)
-        with tf.init_scope():
+        with around_calls():
             self.build(shapes)
             self.built = True
             if self._initial_weights is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import headrace as tf
 from headrace.base.export import export
 from headrace.keras.engine import layer as layer_module
-from headrace.keras.engine.call_context import context, user_code
+from headrace.keras.engine.call_context import around_calls, context, user_code
 from headrace.keras.engine.layer import Layer
 
 
@@ -63,7 +63,7 @@ class Metric(Layer):
         """
         outer, context.scope = context.scope, ""
         try:
-            with tf.init_scope():
+            with around_calls():
                 return super().add_weight(
                     name=name,
                     shape=shape,

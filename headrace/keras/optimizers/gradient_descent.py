@@ -188,6 +188,12 @@ class Nadam(_Moments):
         dtype = tf.float64 if var_list[0].dtype == tf.float64 else tf.float32
         self._u_product = tf.Variable(1.0, dtype=dtype, trainable=False)
 
+    def set_weights(self, weights: Any) -> None:
+        """Give all variables values; the product of the momentums follows from the steps."""
+        super().set_weights(weights)
+        momentums = self._u(np.arange(1.0, int(self._iterations) + 1.0))
+        self._u_product.assign(float(np.prod(momentums)))
+
     def _u(self, step: Any) -> Any:
         """The momentum of a step: it warms up towards beta_1."""
         return self.beta_1 * (1.0 - 0.5 * 0.96**step)

@@ -18,6 +18,7 @@ import numpy as np
 import headrace as tf
 from headrace.base.export import export
 from headrace.keras import backend
+from headrace.keras.engine.call_context import graph_scope
 from headrace.keras.optimizers import schedules
 
 _log = logging.getLogger("headrace")
@@ -294,7 +295,7 @@ class Optimizer:
         Args:
             grads_and_vars: pairs (gradient, weight), a zip for instance; pairs without a
                 gradient are left out.
-            name: not used eagerly.
+            name: what the names of a graph's operations begin with (default: its own).
             skip_gradients_aggregation: for several devices; nothing is to be summed on one.
             kwargs: `experimental_aggregate_gradients`, the older name of that.
         Returns: the number of steps so far.
@@ -312,6 +313,10 @@ class Optimizer:
             with tf.init_scope():
                 self.build(weights)
             self._prefix = ""
+        with graph_scope(name or self.name):
+            return self._make_step(gradients, weights)
+
+    def _make_step(self, gradients: Sequence[Any], weights: Sequence[Any]) -> Any:
         places = [self._place(v) for v in weights]
         gradients = [_summed(g) for g in self._clipped(gradients)]
         rate = self._rate()
