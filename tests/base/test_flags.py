@@ -50,7 +50,7 @@ def test_override_puts_back_what_was_there(clean, monkeypatch):
 
 
 REFUSED = [
-    (flags.COMPILE, "sometimes", "it can be auto, always or never."),
+    (flags.COMPILE, "sometimes", "it can be auto, always (or 1) or never (or 0)."),
     (flags.THREADS, "-1", "it can be a whole number from 0 on."),
     (flags.THREADS, "two", "it can be a whole number from 0 on."),
     (flags.LOG_LEVEL, "loud", "it can be 0, 1, 2 or 3."),
