@@ -105,7 +105,7 @@ TRAINING = [
 
 KERNELS = [
     Case("cube, warm", "cube", data.cube, Ask(1 / 2, COMPILED)),
-    Case("huber 1e7", "huber", data.huber, Ask(1.2)),
+    Case("huber 1e7", "huber", data.huber, Ask(1.2), tolerance=1e-2),  # XLA's sums are long
     Case("softmax cross-entropy 1e5x100", "softmax loss", data.softmax_losses, Ask(1.2)),
     Case("layer norm 1e5x100", "layer norm", data.layer_norm, Ask(1.2), tolerance=1e-3),
     Case("GELU 1e7", "gelu", data.gelu, Ask(1.2)),

@@ -27,6 +27,7 @@ class Findings:
     figures: dict[str, dict[str, float]] = field(default_factory=dict)  # case -> library
     failures: dict[tuple[str, str], str] = field(default_factory=dict)  # (case, library)
     differences: list[str] = field(default_factory=list)
+    finished: Callable[[Case], None] = lambda case: None  # called when all of a case is known
 
     def add(self, case: Case, library: str, values: list[float]) -> None:
         """Note the figure of a case from those of its rounds."""
@@ -87,10 +88,9 @@ def workers_for(libraries: Iterable[str]) -> Iterator[dict[str, Worker]]:
 
 
 def measure(
-    cases: list[Case], libraries: list[str], rounds: int, seconds: float, best: bool = False
-) -> Findings:
-    """All cases in all libraries: medians of the rounds, or the best of them."""
-    findings = Findings(min if best else statistics.median)
+    cases: list[Case], libraries: list[str], rounds: int, seconds: float, findings: Findings
+) -> None:
+    """Put what all cases show in all libraries into the findings."""
     try:
         imports(kind(cases, IMPORT), libraries, rounds, findings)
         calls(kind(cases, CALL), libraries, rounds, seconds, findings)
@@ -98,7 +98,6 @@ def measure(
         footprints(kind(cases, MEMORY), libraries, findings)
     finally:
         note("")
-    return findings
 
 
 def kind(cases: list[Case], *kinds: str) -> list[Case]:
@@ -121,6 +120,7 @@ def imports(cases: list[Case], libraries: list[str], rounds: int, findings: Find
                     samples.setdefault(name, []).append(taken)
         for name, values in samples.items():
             findings.add(case, name, values)
+        findings.finished(case)
 
 
 def import_time(library: str, used: str = "") -> float:
@@ -153,6 +153,7 @@ def calls(
                 worker.ask("drop")
                 if samples[library]:
                     findings.add(case, library, samples[library])
+            findings.finished(case)
 
 
 def prepared(case: Case, workers: dict[str, Worker], findings: Findings) -> dict[str, Worker]:
@@ -214,6 +215,7 @@ def first_calls(cases: list[Case], libraries: list[str], findings: Findings) -> 
             samples = first_call(case, library, findings)
             if samples:
                 findings.add(case, library, samples)
+        findings.finished(case)
 
 
 def first_call(case: Case, library: str, findings: Findings) -> list[float]:
@@ -249,11 +251,13 @@ def footprints(cases: list[Case], libraries: list[str], findings: Findings) -> N
         note(f"{pair[0].name}: {pair[1]}")
         return alone(pair[1], "peak", pair[0])
 
-    pairs = [(case, library) for case in cases for library in libraries]
     with ThreadPoolExecutor(2) as pool:
-        for (case, library), answer in zip(pairs, pool.map(footprint, pairs), strict=True):
-            if answer is not None and took(answer, case, library, findings):
-                findings.add(case, library, [answer["figure"]])
+        for case in cases:
+            pairs = [(case, library) for library in libraries]
+            for (_, library), answer in zip(pairs, pool.map(footprint, pairs), strict=True):
+                if answer is not None and took(answer, case, library, findings):
+                    findings.add(case, library, [answer["figure"]])
+            findings.finished(case)
 
 
 def note(text: str) -> None:

@@ -19,33 +19,32 @@ UNITS = {
 BY_NAME = {case.name: case for case in CASES}
 
 
-def table(findings: Findings, libraries: list[str]) -> str:
-    """The table: figures, how many times Headrace's others are, and where the asks stand."""
-    heads = [f"{'':<34}", *(f"{library:>18}" for library in libraries), "  of the best (ask)"]
-    lines = ["".join(heads)]
-    for case in CASES:
-        figures = findings.figures.get(case.name, {})
-        failed = {library for name, library in findings.failures if name == case.name}
-        if not figures and not failed:
-            continue
-        cells = [cell(case, figures, library, library in failed) for library in libraries]
-        row = [f"{case.name:<34}", *(f"{text:>18}" for text in cells)]
-        lines.append("".join([*row, "  ", standing(case, findings.figures)]).rstrip())
+def head(libraries: list[str]) -> str:
+    """The table's first line."""
+    names = [f"{'':<34}", *(f"{library:>20}" for library in libraries)]
+    return "".join([*names, "  of the best (ask)"])
+
+
+def row(case: Case, findings: Findings, libraries: list[str]) -> str:
+    """Figures, how many times Headrace's others are, and where the ask stands."""
+    figures = findings.figures.get(case.name, {})
+    failed = {library for name, library in findings.failures if name == case.name}
+    cells = [cell(case, figures, library, library in failed) for library in libraries]
+    shown = [f"{case.name:<34}", *(f"{text:>20}" for text in cells)]
+    return "".join([*shown, "  ", standing(case, findings.figures)]).rstrip()
+
+
+def foot(findings: Findings, libraries: list[str]) -> str:
+    """What the table's signs mean, what could not be measured, what should not have been."""
+    lines = []
     if "headrace" in libraries:
         lines.append(
             "×n: n times Headrace's figure. Medians; smaller is better. n/a: see below."
         )
-    lines += notes(findings)
+    for (case, library), reason in findings.failures.items():
+        lines.append(f"n/a: {case}: {library}: {reason}")
+    lines += [f"WRONG: {difference}" for difference in findings.differences]
     return "\n".join(lines)
-
-
-def notes(findings: Findings) -> list[str]:
-    """What could not be measured, and what should not have been."""
-    lines = [
-        f"n/a: {case}: {library}: {reason}"
-        for (case, library), reason in findings.failures.items()
-    ]
-    return lines + [f"WRONG: {difference}" for difference in findings.differences]
 
 
 def cell(case: Case, figures: dict[str, float], library: str, failed: bool) -> str:

@@ -15,12 +15,13 @@ them. A run of all cases adds one line to `benchmarks/history.jsonl`.
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
 
 from benchmarks import report
 from benchmarks.cases import CASES, chosen
 from benchmarks.libraries import LIBRARIES
-from benchmarks.measure import measure
+from benchmarks.measure import Findings, measure
 
 
 def options_of(arguments: list[str] | None) -> argparse.Namespace:
@@ -50,8 +51,11 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n".join(case.name for case in cases))
         return 0
     libraries = [name for name in options.only if LIBRARIES[name].at_hand()]
-    findings = measure(cases, libraries, options.rounds, options.seconds, options.best)
-    print(report.table(findings, libraries))
+    findings = Findings(min if options.best else statistics.median)
+    findings.finished = lambda case: print(report.row(case, findings, libraries), flush=True)
+    print(report.head(libraries), flush=True)
+    measure(cases, libraries, options.rounds, options.seconds, findings)
+    print(report.foot(findings, libraries))
     if options.record or (
         not options.best and cases == CASES and options.only == list(LIBRARIES)
     ):

@@ -58,15 +58,23 @@ def test_each_case_is_some_program_of_headrace():
     assert len({case.name for case in CASES}) == len(CASES)
 
 
+def measured(cases, names):
+    findings, done = Findings(), []
+    findings.finished = done.append
+    measure.measure(cases, names, 1, 0.001, findings)
+    assert done == cases
+    return findings
+
+
 def test_each_call_of_eager_headrace_is_measured():
     cases = [case for case in CASES if case.inputs is data.small]
-    findings = measure.measure(cases, ["headrace", "numpy"], rounds=1, seconds=0.001)
+    findings = measured(cases, ["headrace", "numpy"])
     assert not findings.failures and not findings.differences and len(cases) == 7
     assert all(0 < figures["headrace"] < 1 for figures in findings.figures.values())
 
 
 def test_imports_are_measured():
-    findings = measure.measure(chosen(["import"]), ["headrace", "numpy"], rounds=1, seconds=0)
+    findings = measured(chosen(["import"]), ["headrace", "numpy"])
     assert [len(figures) for figures in findings.figures.values()] == [2, 1]
     assert all(0 < figures["headrace"] < 5 for figures in findings.figures.values())
 
@@ -75,7 +83,7 @@ def test_first_calls_and_memory_are_measured_alone():
     (first,) = chosen(["first call of notes' step, cached"])
     assert 0 < measure.alone("headrace", "first", first)["figure"] < 60
     (cube,) = chosen(["cube"])
-    found = measure.measure([replace(cube, kind=CACHED)], ["headrace"], rounds=1, seconds=0)
+    found = measured([replace(cube, kind=CACHED)], ["headrace"])
     assert 0 < found.figures[cube.name]["headrace"] < 60
     own = worker.Worker("headrace")
     own.programs = {"hungry": lambda inputs: lambda: np.ones(10_000_000).sum()}
@@ -91,9 +99,9 @@ def test_a_program_that_cannot_be_made_is_shown():
     assert answer == {"failed": "KeyError: 'x'"}
     findings = Findings(failures={(ADD.name, "torch"): "AttributeError: nothing"})
     findings.add(ADD, "headrace", [2e-6])
-    lines = report.table(findings, ["headrace", "torch"]).splitlines()
-    assert lines[1].split() == ["t", "+", "u", "2", "µs", "n/a"]
-    assert lines[-1] == "n/a: t + u: torch: AttributeError: nothing"
+    cells = report.row(ADD, findings, ["headrace", "torch"]).split()
+    assert cells == ["t", "+", "u", "2", "µs", "n/a"]
+    assert report.foot(findings, ["torch"]) == "n/a: t + u: torch: AttributeError: nothing"
 
 
 def test_differences_are_found():
@@ -139,11 +147,9 @@ def test_the_table_has_ratios_and_asks():
         (cube, "jax", 8e-6),
     ]:
         findings.add(case, library, [figure, 1.0])
-    rows = {
-        line[:34].strip(): line[34:]
-        for line in report.table(findings, ["headrace", "torch"]).splitlines()
-    }
-    assert rows["t + u"] == f"{'2 µs':>18}{'5 µs ×2.5':>18}"
+    both = ["headrace", "torch"]
+    rows = {c.name: report.row(c, findings, both)[34:] for c in (ADD, product, cube)}
+    assert rows["t + u"] == f"{'2 µs':>20}{'5 µs ×2.5':>20}"
     assert rows["matmul 1024"].split() == (
         "12 ms 179G 10 ms 215G ×0.833 1.20 of torch (≤ 1.00) MISSED".split()
     )
