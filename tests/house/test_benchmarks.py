@@ -8,10 +8,12 @@ from functools import partial
 import numpy as np
 import pytest
 
+import headrace as tf
 from benchmarks import data, libraries, measure, report, run, worker
 from benchmarks.cases import CACHED, CALL, CASES, IMPORT, MEMORY, TRAINING, Ask, Case, chosen
 from benchmarks.implementations import numpy as in_numpy
 from benchmarks.implementations import tensorflow as in_headrace
+from benchmarks.implementations.tensorflow import kernels, training
 from benchmarks.measure import Findings
 
 ADD = chosen(["t + u"])[0]
@@ -49,6 +51,19 @@ def test_headrace_computes_what_numpy_does(name):
     for _ in range(3):
         one, other = summaries(wanted()), summaries(program())
         assert one and measure.alike([one], [other], 1e-4)
+
+
+@pytest.mark.parametrize("name", sorted({case.program for case in TRAINING} & set(SMALL)))
+def test_training_as_in_eager_code_lowers_the_loss(name):
+    inputs = SMALL[name]()
+    if name == "notes step":  # the same batch again and again, as in the other cases
+        inputs |= {key: inputs[key][:32].repeat(data.STEPS, axis=0) for key in "xy"}
+    make = {**kernels.PROGRAMS, **training.PROGRAMS}[name]
+    eager = make(tf, lambda body: body, inputs)
+    program = in_headrace.programs("headrace")[name](inputs)
+    losses = [float(program()) for _ in range(20)]
+    assert losses[-1] < losses[0]
+    np.testing.assert_allclose(losses, [float(eager()) for _ in range(20)], rtol=1e-3)
 
 
 def test_each_case_is_some_program_of_headrace():
