@@ -14,7 +14,7 @@ import numpy as np
 
 from headrace.base import errors
 from headrace.base.dtypes import DType, from_numpy, kernel_name
-from headrace.core.op import Attrs, Op, Spec
+from headrace.core.op import Attrs, Kind, Op, Spec
 
 _ORDER = (
     "bfloat16 half float double uint8 uint16 uint32 uint64 int8 int16 int32 int64 complex64 "
@@ -29,7 +29,7 @@ def explain(
     if isinstance(error, errors.OpError):
         return with_op(error, op.name)
     dtypes = [from_numpy[array.dtype] for array in arrays]
-    problem = dtype_problem(op, dtypes)
+    problem = None if op.kind is Kind.CONTROL else dtype_problem(op, dtypes)
     if problem is not None:
         return errors.invalid_argument(problem, op.name)
     try:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from headrace.autodiff.backward import uid_of, walk
 from headrace.autodiff.tape import GradientTape, UnconnectedGradients, policy
-from headrace.base import nest
-from headrace.base.dtypes import as_dtype
+from headrace.base import errors, nest
+from headrace.base.dtypes import as_dtype, from_numpy, kernel_name
 from headrace.base.export import export
+from headrace.base.lazy import lazy_module
 from headrace.core.context import state
 from headrace.core.convert import convert, to_array
 from headrace.core.dispatch import add_node
@@ -20,6 +23,9 @@ from headrace.core.tensor import Tensor, as_array, wrap
 from headrace.core.variable import Variable
 from headrace.ops.create import ones_like, zeros_like
 from headrace.trace.gradients import entries_of
+
+traceback = lazy_module("traceback")
+PACKAGE = str(Path(__file__).parent.parent)
 
 
 class EagerPyFunc(Op):
@@ -35,7 +41,9 @@ class EagerPyFunc(Op):
         return [Spec(None, dtype) for dtype in Tout]
 
     def kernel(*input: Any, func: Any, Tout: Any) -> Any:  # type: ignore[misc]
-        return [t._array for t in results_of(func, [wrap(as_array(x)) for x in input], Tout)]
+        tensors = [wrap(as_array(x)) for x in input]
+        with _told():
+            return [t._array for t in results_of(func, tensors, Tout)]
 
     def grad(dys: Any, ys: Any, *inputs: Any, func: Any, Tout: Any) -> Any:  # type: ignore
         places = [i for i, x in enumerate(inputs) if x.dtype.is_floating or x.dtype.is_complex]
@@ -74,8 +82,8 @@ class PyFunc(Op):
         return [Spec(None, dtype) for dtype in Tout]
 
     def kernel(*input: Any, func: Any, Tout: Any) -> Any:  # type: ignore[misc]
-        arrays = [x.copy() if x.ndim else x[()] for x in input]
-        return [_of_dtype(r, dtype) for r, dtype in _paired(func(*arrays), Tout)]
+        with _told():
+            return _arrays_of(func, input, Tout)
 
 
 class StatelessPyFunc(PyFunc):
@@ -86,29 +94,71 @@ class StatelessPyFunc(PyFunc):
     stateful = False
 
 
-def _paired(returned: Any, dtypes: Sequence[Any]) -> list[tuple[Any, Any]]:
+_CODES: tuple[tuple[Any, Any], ...] = (
+    (StopIteration, errors.OutOfRangeError),
+    (MemoryError, errors.ResourceExhaustedError),
+    (NotImplementedError, errors.UnimplementedError),
+    ((TypeError, ValueError), errors.InvalidArgumentError),
+    (Exception, errors.UnknownError),
+)
+"""What a Python error in a graph becomes."""
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Turn an error of Python into one of a graph, with the lines that it came through."""
+    try:
+        yield
+    except errors.OpError:
+        raise
+    except Exception as error:
+        kind = next(made for raised, made in _CODES if isinstance(error, raised))
+        lines = [f for f in traceback.extract_tb(error.__traceback__) if _is_users(f)]
+        trail = "".join(traceback.format_list(lines))
+        text = f"{type(error).__name__}: {error}\nTraceback (most recent call last):\n{trail}"
+        raise kind(None, None, text.rstrip()) from error
+
+
+def _is_users(frame: Any) -> bool:
+    return not frame.filename.startswith(PACKAGE)
+
+
+def _label(func: Any) -> str:
+    return getattr(func, "__name__", type(func).__name__)
+
+
+def _paired(func: Any, returned: Any, dtypes: Sequence[Any]) -> list[tuple[Any, Any]]:
     results = list(returned) if isinstance(returned, (list, tuple)) else [returned]
     if not dtypes:
         return []
     if len(results) != len(dtypes):
-        raise ValueError(
-            f"The function returned {len(results)} values, {len(dtypes)} were declared by Tout."
+        raise errors.invalid_argument(
+            f"{_label(func)} returns {len(results)} values, but expects to see {len(dtypes)} "
+            "values."
         )
     return list(zip(results, dtypes, strict=True))
 
 
-def _of_dtype(value: Any, dtype: Any) -> np.ndarray:
+def _arrays_of(func: Any, arrays: Sequence[Any], dtypes: Sequence[Any]) -> list[np.ndarray]:
+    """What a function of arrays returns, as arrays of the declared dtypes."""
+    given = [x.copy() if x.ndim else x[()] for x in arrays]
+    found = _paired(func, func(*given), dtypes)
+    return [_of_dtype(func, i, *pair) for i, pair in enumerate(found)]
+
+
+def _of_dtype(func: Any, place: int, value: Any, dtype: Any) -> np.ndarray:
     array = to_array(value, None if isinstance(value, np.ndarray) else dtype)
     if array.dtype != dtype.np:
-        raise TypeError(
-            f"The function returned an array of dtype {array.dtype}, Tout says {dtype.name}."
+        raise errors.invalid_argument(
+            f"{place}-th value returned by {_label(func)} is "
+            f"{kernel_name(from_numpy[array.dtype])}, but expects {kernel_name(dtype)}"
         )
     return array
 
 
 def results_of(func: Any, tensors: Sequence[Tensor], dtypes: Sequence[Any]) -> list[Any]:
     """What a Python function of eager tensors returns, as tensors of the declared dtypes."""
-    return [convert(r, dtype) for r, dtype in _paired(func(*tensors), dtypes)]
+    return [convert(r, dtype) for r, dtype in _paired(func, func(*tensors), dtypes)]
 
 
 def _listed(value: Any) -> list[Any]:
@@ -173,7 +223,7 @@ def _called(op: type[Op], func: Any, inp: Sequence[Any], form: Any, name: str | 
         found = results_of(func, tensors, dtypes)
     else:
         arrays = [t._array for t in tensors]  # type: ignore[attr-defined]
-        found = [wrap(as_array(r)) for r in op.kernel(*arrays, func=func, Tout=dtypes)]
+        found = [wrap(as_array(r)) for r in _arrays_of(func, arrays, dtypes)]
     return nest.pack_sequence_as(form, _listed(found))
 
 
