@@ -42,8 +42,7 @@ def assert_same(case, found, expected):
         if e.dtype == object:
             assert f.tolist() == e.tolist(), case
         else:
-            limit = 1e-13 if e.dtype.kind in "fc" and e.dtype.itemsize >= 8 else 1e-5
-            limit = 1e-2 if e.dtype.itemsize == 2 else limit
+            limit = {8: 1e-13, 2: 1e-2}.get(e.real.dtype.itemsize, 1e-5)
             np.testing.assert_allclose(
                 f.astype(e.dtype), e, rtol=limit, atol=limit, err_msg=f"{case}"
             )
