@@ -31,10 +31,10 @@ def explain(function: Any, *args: Any, **kwargs: Any) -> str:
     if isinstance(function, ConcreteFunction):
         traces = [function]
     elif isinstance(function, Function):
-        if args or kwargs or not function.traces():
+        if args or kwargs or not function._traces.concretes:
             traces = [function.get_concrete_function(*args, **kwargs)]
         else:
-            traces = function.traces()
+            traces = function._traces.concretes
     else:
         raise TypeError(f"Expected a tf.function or a trace of one, got {function!r}.")
     return "\n\n".join(report(trace._body.runner) for trace in traces)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from headrace.autodiff.backward import total
+from headrace.base import shapes
 from headrace.base.dtypes import bool as bool_dtype
 from headrace.base.dtypes import int32, variant
 from headrace.core.context import state
@@ -21,7 +22,7 @@ from headrace.core.dispatch import add_node
 from headrace.core.graph import Node, Symbol
 from headrace.core.op import Kind, Op, Spec
 from headrace.ops.create import zeros_like
-from headrace.ops.tensor_list.elements import item
+from headrace.ops.tensor_list.elements import item, learn_items
 from headrace.ops.tensor_list.value import TensorList
 from headrace.trace.body import Body
 from headrace.trace.func_graph import NUMBERS, FuncGraph
@@ -223,6 +224,7 @@ def looping(
                     _next(graph, x, y) for x, y in zip(arguments, returned, strict=True)
                 ]
         graphs.append(graph)
+    _share_knowledge(initial, graphs)
     pairs = share(graphs)
     op = While if any(graph.stateful for graph in graphs) else StatelessWhile
     attrs = {"cond": Body(graphs[0]), "body": Body(graphs[1]), "count": count}
@@ -260,6 +262,15 @@ def _next(graph: FuncGraph, before: Symbol, value: Any) -> Symbol:
 
 
 def _merged_list(one: Spec, other: Spec) -> Spec:
-    if one.value is None or other.value is None:
-        return one._replace(value=one.value or other.value)
-    return one
+    a, b = one.value, other.value
+    if a is None or b is None:
+        return one._replace(value=a or b)
+    return one._replace(value=a._replace(shape=shapes.merge(a.shape, b.shape)))
+
+
+def _share_knowledge(initial: Sequence[Any], graphs: Sequence[FuncGraph]) -> None:
+    """What the body has learned of the items of lists holds before the loop, too."""
+    for tensor, test, variable in zip(initial, *[g.inputs for g in graphs], strict=True):
+        if variable.dtype is variant and isinstance(variable.spec.value, Spec):
+            for held in (tensor, test):
+                learn_items(held, variable.spec.value.shape)

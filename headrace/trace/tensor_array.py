@@ -391,8 +391,7 @@ class _EagerArray(TensorArray):
         return zeros((0, *known), self._dtype)
 
     def gather(self, indices: Any, name: str | None = None) -> Any:
-        places = _number(indices)
-        found = [self._filled(i) for i in places]
+        found = [self._filled(i) for i in _number(indices)]
         return concat_pad.stack(found) if found else self._nothing(self._dims or ())
 
     def concat(self, name: str | None = None) -> Any:
@@ -523,6 +522,7 @@ class _GraphArray(TensorArray):
                 f"Inconsistent shapes: saw {shape} but expected {self.element_shape} "
             )
         self._known.dims = shapes.merge(self._known.dims, dims)
+        elements.learn_items(self._held, self._known.dims)
 
     def identity(self) -> TensorArray:
         return self._with_flow(self._held)

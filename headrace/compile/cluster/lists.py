@@ -121,11 +121,13 @@ class ListRules:
     carry: Callable[..., ir.Buffer]
     current: Any
 
-    def list_of_zeros(self, count: Any, shape: Any, dtype: DType) -> Items:
-        """A list of items that are not set."""
+    def list_of_zeros(self, count: Any) -> Items:
+        """A list of items that are not set, as the node that is lowered gives it."""
         if not isinstance(count, int):
             raise CannotLower("the length of a list is not known")
-        return items_like(count, Spec(shape, dtype))
+        lowering = self.current
+        (value,) = lowering.program.nodes[lowering.now].outputs
+        return items_like(count, value.spec.value)
 
     def list_of(self, view: View) -> Items:
         """The list of the slices of a view along its first axis."""

@@ -14,6 +14,7 @@ import numpy as np
 from headrace.base import errors, shapes
 from headrace.base.dtypes import ALL, HANDLES, int32, int64, variant
 from headrace.core.dispatch import apply, create
+from headrace.core.graph import Symbol
 from headrace.core.op import Kind, Op, Spec
 from headrace.ops.shapes import shape_of
 from headrace.ops.tensor_list.value import TensorList, bracketed, merged
@@ -29,6 +30,14 @@ _COUNT = "integer result"
 def element_of(held: Spec) -> Spec | None:
     """What is known of the items of a symbolic list."""
     return held.value if isinstance(held.value, Spec) else None
+
+
+def learn_items(held: Any, dims: Any) -> None:
+    """Note the shape that all items of a symbolic list turn out to have."""
+    known = element_of(held.spec) if isinstance(held, Symbol) else None
+    if known is not None and shapes.compatible(known.shape, dims):
+        element = known._replace(shape=shapes.merge(known.shape, dims))
+        held.spec = held.spec._replace(value=element)
 
 
 def item_spec(held: Spec, dims: Any, dtype: Any) -> Spec:
@@ -108,7 +117,7 @@ class TensorListReserve(Op):
         return Spec((), variant, Spec(element_shape, element_dtype))
 
     def lower(c, element_shape, num_elements, element_dtype):
-        return c.list_of_zeros(num_elements, element_shape, element_dtype)
+        return c.list_of_zeros(num_elements)
 
     def kernel(element_shape, num_elements, element_dtype):
         if num_elements < 0:
