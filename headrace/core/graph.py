@@ -335,6 +335,8 @@ class Graph:
 
     def own(self, tensor: Tensor, name: str) -> Tensor:
         """The tensor as this graph knows it; another graph's is out of scope here."""
+        if isinstance(tensor, EagerTensor) and tensor.dtype not in HANDLES:
+            return self.constant(tensor._array, f"{self.names.unique(name)}/")
         if isinstance(tensor, Symbol) and tensor.node.graph is not self:
             raise out_of_scope(tensor, self)
         return tensor

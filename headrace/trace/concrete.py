@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from headrace.base import errors, nest
 from headrace.base.dtypes import kernel_name
 from headrace.base.export import export
@@ -170,8 +168,8 @@ class ConcreteFunction:
         wanted = [leaf for leaf in self._bound.leaves if signatures.is_input(leaf)]
         names = [s.node.name for s in self.graph.inputs]
         flat = nest.flatten(list(args))
-        if len(flat) != len(wanted):
-            flat = [a for a in flat if isinstance(a, (Tensor, Variable, np.ndarray))]
+        if len(wanted) != len(flat) <= len(self._bound.leaves):
+            flat = self._without_literals(flat, args, kwargs)
         given: dict[str, Any] = dict(zip(names, flat, strict=False))
         if len(flat) > len(names):
             raise TypeError(
@@ -213,12 +211,30 @@ class ConcreteFunction:
             raise TypeError(f"{self._described()} got unexpected keyword argument {key}")
         traced = self._bound.leaves[self._paths.index(key)]
         if isinstance(traced, signatures._PLAIN) and traced != value:
-            raise TypeError(
-                f"Binding inputs to tf.function failed due to `Can not cast {value!r} to "
-                f"Literal[{traced!r}]`. Received args: {tuple(args)} and kwargs: {kwargs} for "
-                f"signature: {self.signature_text()}.\nFallback to flat signature also failed "
-                f"due to: {self._described()} got unexpected keyword arguments: {key}."
-            )
+            why = f"got unexpected keyword arguments: {key}."
+            raise self._other_literal(traced, value, args, kwargs, why)
+
+    def _without_literals(self, flat: Sequence[Any], args: Any, kwargs: Any) -> list[Any]:
+        """Positional arguments without the plain values; those must be what was traced."""
+        kept = []
+        for value, traced in zip(flat, self._bound.leaves, strict=False):
+            if signatures.is_input(traced):
+                kept.append(value)
+            elif isinstance(traced, signatures._PLAIN) and traced != value:
+                count = len(self.graph.inputs)
+                why = f"takes {count} positional arguments, got {len(flat)}."
+                raise self._other_literal(traced, value, args, kwargs, why)
+        return kept
+
+    def _other_literal(
+        self, traced: Any, value: Any, args: Any, kwargs: Any, why: str
+    ) -> TypeError:
+        return TypeError(
+            f"Binding inputs to tf.function failed due to `Can not cast {value!r} to "
+            f"Literal[{traced!r}]`. Received args: {tuple(args)} and kwargs: {kwargs} for "
+            f"signature: {self.signature_text()}.\nFallback to flat signature also failed "
+            f"due to: {self._described()} {why}"
+        )
 
     def _named(self, key: str, names: Sequence[str]) -> list[str]:
         """The placeholders that a keyword stands for: an argument's, or one by its own name."""
