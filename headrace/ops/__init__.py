@@ -23,6 +23,8 @@ from headrace.ops import (
     reduce,
     reshape,
     scan,
+    scatter,
+    segment,
     shapes,
     state,
     strided_slice,
@@ -35,7 +37,7 @@ hooks.pack = concat_pad.stack
 hooks.concat, hooks.reduce_prod = concat_pad.concat, reduce.reduce_prod
 hooks.ones, hooks.ones_like, hooks.range = create.ones, create.ones_like, create.range_
 hooks.cast = cast.cast
-hooks.densify = gather.densify
+hooks.densify = segment.densify
 hooks.conjugate = cast.conjugate
 hooks.reduce_sum = reduce.reduce_sum
 hooks.range_of_rank = create.range_of_rank
@@ -63,7 +65,9 @@ __all__ = [
     "reduce",
     "reshape",
     "scan",
+    "scatter",
     "scopes",
+    "segment",
     "shapes",
     "state",
     "strided_slice",

@@ -7,18 +7,17 @@ import numpy as np
 from headrace.base import errors
 from headrace.base.dtypes import ALL, NUMERIC, int32, int64
 from headrace.base.export import export
+from headrace.base.shapes import compatible
 from headrace.core.convert import convert, hooks, static
 from headrace.core.dispatch import apply
 from headrace.core.indexed_slices import IndexedSlices
 from headrace.core.op import Kind, Op, Spec
-from headrace.ops.cast import cast
-from headrace.ops.compare import greater_equal
-from headrace.ops.elementwise import maximum
 from headrace.ops.reshape import reshape
 from headrace.ops.samples import Bad, S
 from headrace.ops.shapes import brackets, dims_of, rank, shape_of, size
 
 INDEX = frozenset({int32, int64})
+_NO_FIT = r"\[0,1\) of indices\[shape=\[1,1\]\] must match dimensions \[0,1\) of updates"
 _BAD_INDEX = r"indices\[1\] = 7 is not in \[0, 3\)"
 
 
@@ -297,7 +296,7 @@ class GatherNd(Op):
         depth = indices.shape[-1]
         if depth > params.ndim:
             raise ValueError
-        _outside_nd(indices, params.shape, "param ")
+        outside_nd(indices, params.shape, "param ")
         if not depth:
             return np.broadcast_to(params, (*indices.shape[:-1], *params.shape)).copy()
         return params[tuple(np.moveaxis(indices, -1, 0))]
@@ -313,7 +312,7 @@ class GatherNd(Op):
 
         def element(*i):
             at = [c.cast(indices[(*i[:outer], d)], int64) for d in range(depth)]
-            _check_nd(c, at, i[:outer], params.shape, "param ")
+            check_nd(c, at, i[:outer], params.shape, "param ")
             return params[(*at, *i[outer:])]
 
         return c.map(shape, params.dtype, element)
@@ -326,7 +325,7 @@ class GatherNd(Op):
         return result
 
 
-def _check_nd(c, at, outer, shape, what):
+def check_nd(c, at, outer, shape, what):
     holes = ",".join("{}" for _ in outer)
     inner = ", ".join("{}" for _ in at)
     text = f"indices[{holes}] = [{inner}] does not index into {what}shape {brackets(shape)}"
@@ -334,7 +333,7 @@ def _check_nd(c, at, outer, shape, what):
         c.check((k >= 0) & (k < n), text, *outer, *at)
 
 
-def _outside_nd(indices, shape, what=""):
+def outside_nd(indices, shape, what=""):
     depth = indices.shape[-1]
     bad = ((indices < 0) | (indices >= np.array(shape[:depth], np.int64))).any(axis=-1)
     if bad.any():
@@ -390,22 +389,24 @@ class ScatterNd(Op):
             shape=(3,),
             match=r"indices\[0\] = \[5\] does not index into shape \[3\]",
         ),
+        Bad((1, 1), (2,), dtype=("int32", None), shape=(3,), match=_NO_FIT),
     )
 
     def infer(indices, updates, shape):
+        if None not in (indices.shape, updates.shape, shape):
+            _check_parts(indices.shape, updates.shape, shape)
         return Spec(shape, updates.dtype)
 
     def kernel(indices, updates, shape):
         depth = indices.shape[-1]
-        wanted = (*indices.shape[:-1], *shape[depth:])
-        if updates.shape != wanted:
+        if updates.shape != (*indices.shape[:-1], *shape[depth:]) or depth > len(shape):
+            raise ValueError
+        if 0 in shape and indices.size:
             raise errors.invalid_argument(
-                f"Dimensions [0,{indices.ndim - 1}) of "
-                f"indices[shape={brackets(indices.shape)}] "
-                f"and dimensions [{depth},{len(shape)}) of the output[shape={brackets(shape)}] "
-                f"must match updates[shape={brackets(updates.shape)}]"
+                "Indices and updates specified for empty output.  indices shape: "
+                f"{brackets(indices.shape)}"
             )
-        _outside_nd(indices, shape)
+        outside_nd(indices, shape)
         if not depth:
             axes = tuple(range(indices.ndim - 1))
             return np.asarray(np.add.reduce(updates, axis=axes, dtype=updates.dtype))
@@ -423,7 +424,7 @@ class ScatterNd(Op):
 
         def place(*i):
             at = [c.cast(indices[(*i[:outer], d)], int64) for d in range(depth)]
-            _check_nd(c, at, i[:outer], shape, "")
+            check_nd(c, at, i[:outer], shape, "")
             return (*at, *i[outer:]), updates[i]
 
         return c.scatter("add", c.fill(shape, updates.dtype, 0), updates.shape, place)
@@ -433,6 +434,23 @@ class ScatterNd(Op):
         for index in np.ndindex(*indices.shape[:-1]):
             result[tuple(indices[index])] += updates[index]
         return result
+
+
+def _check_parts(indices, updates, shape):
+    """Refuse shapes of indices and updates that do not fit a result's."""
+    outer, depth = len(indices) - 1, indices[-1]
+    for name, given, first, last, end in (
+        ("indices", indices, 0, outer, outer),
+        ("input", shape, depth, len(shape), len(updates)),
+    ):
+        begin = 0 if name == "indices" else outer
+        if depth is None and name == "input":
+            continue
+        if last < first or not compatible(given[first:last], updates[begin:end]):
+            raise errors.invalid_argument(
+                f"Dimensions [{first},{last}) of {name}[shape={brackets(given)}] must match "
+                f"dimensions [{begin},{end}) of updates[shape={brackets(updates)}]"
+            )
 
 
 @export("scatter_nd")
@@ -451,124 +469,3 @@ def scatter_nd(indices, updates, shape, name=None):
     array([ 0.,  9.,  0., 10.,  0.], dtype=float32)
     """
     return apply(ScatterNd, (indices, updates), {"shape": static(shape)}, name=name)
-
-
-class UnsortedSegmentSum(Op):
-    """Sums of the slices that have the same segment number."""
-
-    kind = Kind.MOVEMENT
-    inputs = ("data", "segment_ids", "num_segments")
-    static = ("num_segments",)
-    dtypes = NUMERIC
-    types = {"segment_ids": ("Tindices", INDEX)}
-    keep = ("segment_ids",)
-    samples = (
-        S((4, 2), (4,), dtype=(None, "int32"), low=(-2, 0), high=(2, 3), num_segments=3),
-        S(values=([1.0, 2.0], [-1, 0]), dtype=("float32", "int32"), num_segments=1),
-        S((0, 2), (0,), dtype=(None, "int32"), num_segments=2),
-        Bad(
-            values=([1.0], [3]),
-            dtype=("float32", "int32"),
-            num_segments=2,
-            match=r"segment_ids\[0\] = 3 is out of range \[0, 2\)",
-        ),
-    )
-
-    def infer(data, segment_ids, num_segments):
-        if data.shape is None or segment_ids.shape is None:
-            return Spec(None, data.dtype)
-        rank = len(segment_ids.shape)
-        if data.shape[:rank] != segment_ids.shape and None not in (
-            *data.shape[:rank],
-            *segment_ids.shape,
-        ):
-            raise errors.invalid_argument(
-                f"data.shape = {brackets(data.shape)} does not start with segment_ids.shape = "
-                f"{brackets(segment_ids.shape)}"
-            )
-        return Spec((num_segments, *data.shape[rank:]), data.dtype)
-
-    def kernel(data, segment_ids, num_segments):
-        if data.shape[: segment_ids.ndim] != segment_ids.shape:
-            raise ValueError
-        bad = segment_ids >= num_segments
-        if bad.any():
-            first = tuple(np.argwhere(bad)[0])
-            raise errors.invalid_argument(
-                f"segment_ids[{','.join(map(str, first))}] = {segment_ids[first]} is out "
-                "of range "
-                f"[0, {num_segments})"
-            )
-        result = np.zeros((num_segments, *data.shape[segment_ids.ndim :]), data.dtype)
-        kept = segment_ids >= 0
-        np.add.at(result, segment_ids[kept], data[kept])
-        return result
-
-    grad = (lambda dy, y, data, segment_ids, num_segments: _segments(dy, segment_ids), None)
-
-    def lower(c, data, segment_ids, num_segments):
-        rank = segment_ids.rank
-
-        def place(*i):
-            k = c.cast(segment_ids[i[:rank]], int64)
-            holes = ",".join("{}" for _ in range(rank))
-            text = f"segment_ids[{holes}] = {{}} is out of range [0, {num_segments})"
-            c.check(k < num_segments, text, *i[:rank], k)
-            return (k, *i[rank:]), data[i]
-
-        start = c.fill((num_segments, *data.shape[rank:]), data.dtype, 0)
-        return c.scatter(
-            "add",
-            start,
-            data.shape,
-            place,
-            when=lambda *i: c.cast(segment_ids[i[:rank]], int64) >= 0,
-        )
-
-    def oracle(data, segment_ids, num_segments):
-        result = np.zeros((num_segments, *data.shape[segment_ids.ndim :]), data.dtype)
-        for index in np.ndindex(*segment_ids.shape):
-            if segment_ids[index] >= 0:
-                result[segment_ids[index]] += data[index]
-        return result
-
-
-def _segments(dy, ids):
-    """The row of `dy` for each segment number; zeros for numbers below 0."""
-    kept = cast(greater_equal(ids, 0), dy.dtype)
-    rows = gather(dy, maximum(ids, 0))
-    if rows.ndim is None:
-        extra = hooks.ones(reshape(rank(rows) - rank(ids), (1,)), int32)
-        shape = hooks.concat([convert(shape_of(ids), None, int32), extra], 0)
-        return rows * reshape(kept, shape)
-    return rows * reshape(kept, (*dims_of(ids), *(1,) * (rows.ndim - ids.ndim)))
-
-
-@export("math.unsorted_segment_sum")
-def unsorted_segment_sum(data, segment_ids, num_segments, name=None):
-    """Sums of the slices of `data` that have the same segment number.
-
-    Args:
-        data: number tensor `ids.shape + [...]`.
-        segment_ids: int32 or int64 tensor; slices with a negative number are left out.
-        num_segments: int, the number of segments.
-        name: of the operation in a graph.
-    Returns: tensor `[num_segments, ...]`.
-    Raises: InvalidArgumentError: a number that is too large, or shapes that do not fit.
-    Source: TensorFlow's `UnsortedSegmentSum`.
-
-    >>> tf.math.unsorted_segment_sum([1., 2., 4.], [0, 1, 0], 2).numpy()
-    array([5., 2.], dtype=float32)
-    """
-    return apply(
-        UnsortedSegmentSum,
-        (data, segment_ids),
-        {"num_segments": static(num_segments)},
-        name=name,
-    )
-
-
-def densify(slices):
-    """`tf.IndexedSlices` as a tensor."""
-    shape = static(slices.dense_shape)
-    return unsorted_segment_sum(slices.values, slices.indices, shape[0])
