@@ -31,8 +31,9 @@ from headrace.compile.loops.operations import bits, letter
 if TYPE_CHECKING:
     from headrace.compile.llvm.values import Emitter
 
-OFTEN = 64
-"""From so many turns of a loop on, functions are written into it."""
+OFTEN = 256
+"""From so many turns of a loop on, functions are written into it. A call costs 1 ns a vector
+(exp: 4.2 instead of 3.2), and a function written once more 2 ms of compilation."""
 
 _PREDICATES = {  # signed, unsigned, float
     "eq": ("eq", "eq", "oeq"),

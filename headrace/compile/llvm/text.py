@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from functools import cache
 
 from headrace.base import dtypes
 from headrace.base.dtypes import DType
@@ -17,6 +18,7 @@ class Vector(str):
     __slots__ = ()
 
 
+@cache
 def value_type(dtype: DType) -> str:
     """LLVM type of a scalar in a register."""
     kind = letter(dtype)
@@ -27,16 +29,19 @@ def value_type(dtype: DType) -> str:
     return f"i{bits(dtype)}"
 
 
+@cache
 def memory_type(dtype: DType) -> str:
     """LLVM type of a scalar in memory."""
     return "i8" if letter(dtype) == "b" else value_type(dtype)
 
 
+@cache
 def of_lanes(kind: str, lanes: int) -> str:
     """The type of a vector."""
     return f"<{lanes} x {kind}>"
 
 
+@cache
 def element(kind: str) -> str:
     """The type of one lane; of a scalar, itself."""
     return kind[1:-1].partition(" x ")[2] if kind.startswith("<") else kind
@@ -47,6 +52,7 @@ def lanes_of(kind: str) -> int:
     return int(kind[1:].partition(" ")[0]) if kind.startswith("<") else 1
 
 
+@cache
 def suffix(kind: str) -> str:
     """LLVM's name of a type in names of intrinsics: `f32`, `v16f32`."""
     one = {"float": "f32", "double": "f64"}.get(element(kind), element(kind))
@@ -81,6 +87,7 @@ def constant(x: Const) -> str:
 _TOKEN = re.compile(r"(?P<type>\b(?:i\d+|float)\b)|(?<=[ ,])(?P<literal>-?\d[\w.+-]*)(?=,|$)")
 
 
+@cache
 def in_lanes(function: str, lanes: int) -> str:
     """The text of a branch-free function of scalars as one of vectors.
 

@@ -8,6 +8,7 @@ which are storage only: nothing but moving, choosing and casting is done with th
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 from headrace.base import dtypes
@@ -53,6 +54,7 @@ _HALVES = (dtypes.float16, dtypes.bfloat16)
 _REAL_PARTS = {dtypes.complex64: dtypes.float32, dtypes.complex128: dtypes.float64}
 
 
+@cache
 def letter(dtype: DType) -> str:
     """The class of a real dtype: one of `b i u f h`."""
     if dtype.is_bool:
@@ -66,6 +68,7 @@ def letter(dtype: DType) -> str:
     raise TypeError(f"{dtype.name} has no scalars in compiled code.")
 
 
+@cache
 def bits(dtype: DType) -> int:
     """Width of one scalar in memory (bool: 8)."""
     return 8 * dtype.np.itemsize
