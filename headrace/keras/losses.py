@@ -206,20 +206,21 @@ def squeezed(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     """Both as tensors, a last axis of size 1 removed from the one that has an axis more."""
     if not (isinstance(y_pred, tf.Tensor) and isinstance(y_true, tf.Tensor)):
         y_pred, y_true = tf.convert_to_tensor(y_pred), tf.convert_to_tensor(y_true)
-    if y_pred.ndim is None or y_true.ndim is None:
-        return _like(y_true, y_pred), _like(y_pred, y_true)
-    difference = y_pred.ndim - y_true.ndim
-    if difference == 1 and y_pred.shape[-1] in (1, None) and y_true.ndim:
-        y_pred = tf.squeeze(y_pred, [-1])
-    elif difference == -1 and y_true.shape[-1] in (1, None) and y_pred.ndim:
-        y_true = tf.squeeze(y_true, [-1])
-    return y_true, y_pred
+    return _squeezed(y_true, y_pred), _squeezed(y_pred, y_true)
 
 
-def _like(x: Any, other: Any) -> Any:
-    """`x` of unknown rank, without its last axis if it turns out to have one more."""
-    more = tf.rank(x) - tf.rank(other)
-    return tf.cond(tf.equal(more, 1), lambda: tf.squeeze(x, [-1]), lambda: tf.identity(x))
+def _squeezed(x: Any, other: Any) -> Any:
+    """`x` without its last axis, if that has size 1 and `other` has an axis less."""
+    rank, wanted = x.ndim, other.ndim
+    if rank is not None and wanted is not None:
+        if rank != wanted + 1 or not wanted or x.shape[-1] not in (1, None):
+            return x
+        if x.shape[-1] == 1:
+            return tf.squeeze(x, [-1])
+    single = tf.equal(tf.reduce_prod(tf.shape(x)[-1:]), 1)
+    wanted = tf.rank(other)
+    found = single & (wanted > 0) & tf.equal(tf.rank(x), wanted + 1)
+    return tf.cond(found, lambda: tf.squeeze(x, [-1]), lambda: tf.identity(x))
 
 
 class LossFunctionWrapper(Loss):

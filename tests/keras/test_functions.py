@@ -97,6 +97,23 @@ def test_losses(name, known, weights):
         compare(lambda r=reduction: getattr(losses, name)(reduction=r), [Y, X, *weights], known)
 
 
+LABELS = np.array([0, 3, 1, 5], np.int64)
+SHARES = np.exp(X) / np.exp(X).sum(-1, keepdims=True)
+CLASSES = {
+    "BinaryCrossentropy": (np.round(Y), Y),
+    "CategoricalCrossentropy": (np.eye(6, dtype=np.float32)[LABELS], SHARES),
+    "SparseCategoricalCrossentropy": (LABELS, SHARES),
+}
+
+
+@pytest.mark.parametrize("known", ALL)
+@pytest.mark.parametrize("name", CLASSES)
+def test_losses_of_classes(name, known):
+    for options in ({}, {"from_logits": True}, {"reduction": "none"}):
+        compare(lambda o=options: getattr(losses, name)(**o), CLASSES[name], known)
+        compare(lambda o=options: getattr(losses, name)(**o), (*CLASSES[name], WEIGHT), known)
+
+
 def counted(make):
     """A metric that is updated, read, reset and updated again."""
 
@@ -122,6 +139,17 @@ def counted(make):
 @pytest.mark.parametrize("name", METRICS)
 def test_metrics(name, known, arrays):
     compare(counted(getattr(metrics, name)), arrays, known)
+
+
+ACCURACIES = "BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy".split()
+
+
+@pytest.mark.parametrize("known", ALL)
+@pytest.mark.parametrize("name", [*CLASSES, *ACCURACIES])
+def test_metrics_of_classes(name, known):
+    arrays = CLASSES[name.replace("Accuracy", "Crossentropy")]
+    compare(counted(getattr(metrics, name)), arrays, known)
+    compare(counted(getattr(metrics, name)), (*arrays, WEIGHT), known)
 
 
 @pytest.mark.parametrize("arrays", [(X,), (X, WEIGHT), (X[0], WEIGHT[0])])
