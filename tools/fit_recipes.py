@@ -64,6 +64,13 @@ FITS = {
         9,
         20,
     ),
+    "ATANH": Fit(
+        "(atanh(s) / s - 1) / u, u = s^2, |s| <= 1/3",
+        _of_square(lambda s: (mp.atanh(s) / s - 1) / s**2, mpf(1) / 3),
+        (mpf(0), mpf(1) / 9),
+        4,
+        10,
+    ),
     "SINH": Fit(
         "(sinh(x) / x - 1) / u, u = x^2 <= 1",
         _of_square(lambda x: (mp.sinh(x) / x - 1) / x**2, mpf(1) / 6),

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 
 from headrace.compile.llvm.recipes.code import Code, Value
-from headrace.compile.llvm.recipes.logarithm import LN2, log1p
-from headrace.compile.llvm.recipes.tables import EXP, SINH
+from headrace.compile.llvm.recipes.logarithm import LN2
+from headrace.compile.llvm.recipes.tables import ATANH, EXP, SINH
 
 
 def _clamped(c: Code, x: Value, highest: float) -> Value:
@@ -63,8 +63,11 @@ def sigmoid(c: Code, x: Value) -> Value:
 
 
 def softplus(c: Code, x: Value) -> Value:
-    """log(1 + e^x)."""
-    return c.at_least(x, 0) + log1p(c, exp(c, -c.abs(x)))
+    """log(1 + e^x) = max(x, 0) + log(1 + t) with t = e^-|x|; that is 2 atanh(t / (t + 2))."""
+    t = exp(c, -c.abs(x))
+    s = t / (t + 2)
+    u, twice = s * s, s + s
+    return c.at_least(x, 0) + c.fma(twice * u, c.poly(u, c.pick(*ATANH)), twice)
 
 
 def sinh(c: Code, x: Value) -> Value:
