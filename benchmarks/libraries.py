@@ -40,6 +40,7 @@ class Library:
     packages: tuple[str, ...]  # whose versions are noted
     imported: bool = True  # whether its import is a case (it is one per library)
     keras: bool = False
+    later: tuple[str, ...] = ()  # what it imports by itself when it is first needed
     peer: bool = True  # whether it counts as one that Headrace is to beat
 
     @property
@@ -59,14 +60,37 @@ LIBRARIES = {
     library.name: library
     for library in (
         Library(
-            "headrace", "tensorflow", ("headrace", "numpy", "llvmlite"), keras=True, peer=False
+            "headrace",
+            "tensorflow",
+            ("headrace", "numpy", "llvmlite"),
+            keras=True,
+            later=("headrace.keras.layers", "llvmlite.binding"),
+            peer=False,
         ),
         Library("numpy", "numpy", ("numpy",), peer=False),
-        Library("tensorflow", "tensorflow", ("tensorflow", "tf_keras"), keras=True),
-        Library("xla", "tensorflow", ("tensorflow", "tf_keras"), imported=False),
+        Library(
+            "tensorflow",
+            "tensorflow",
+            ("tensorflow", "tf_keras"),
+            keras=True,
+            later=("tf_keras.layers",),
+        ),
+        Library(
+            "xla",
+            "tensorflow",
+            ("tensorflow", "tf_keras"),
+            imported=False,
+            later=("tf_keras.layers",),
+        ),
         Library("jax", "jax", ("jax",)),
         Library("torch", "torch", ("torch",)),
-        Library("torch.compile", "torch", ("torch",), imported=False),
+        Library(
+            "torch.compile",
+            "torch",
+            ("torch",),
+            imported=False,
+            later=("torch._dynamo", "torch._inductor.compile_fx"),
+        ),
     )
 }
 
