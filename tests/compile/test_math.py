@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from dataclasses import replace
 
 import mpmath
 import numpy as np
@@ -13,6 +14,8 @@ from mpmath import mp, mpf
 from headrace.base import dtypes
 from headrace.compile import executable
 from headrace.compile.llvm.recipes import RECIPES, SINGLE_ONLY
+from headrace.compile.run import executable as executables
+from headrace.compile.schedule import schedule
 from tests.compile.support import compiled, elementwise
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -198,6 +201,25 @@ def test_any_number_of_lanes_gives_the_same(name, dtype, lanes):
     many = [(rng.normal(size=4096) * 3).astype(dtype.np) for _ in range(count)]
     some = run(name, *(np.ascontiguousarray(a[:lanes]) for a in many))
     np.testing.assert_array_equal(some, run(name, *many)[:lanes])
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=repr)
+@pytest.mark.parametrize("name", RECIPES)
+def test_several_vectors_side_by_side_give_the_same(name, dtype, monkeypatch):
+    rng = random(name, dtype)
+    count = 2 if name in ("pow", "atan2", "hypot") else 1
+    arrays = [(rng.normal(size=300) * 3).astype(dtype.np) for _ in range(count)]
+    expected = run(name, *arrays)
+
+    def wider(loops):
+        (stage,) = schedule(loops).stages
+        (loop,) = stage.body
+        return replace(
+            loops, stages=(replace(stage, body=(replace(loop, lanes=4 * loop.lanes),)),)
+        )
+
+    monkeypatch.setattr(executables, "schedule", wider)
+    np.testing.assert_array_equal(run(name, *arrays), expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=repr)
