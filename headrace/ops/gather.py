@@ -61,7 +61,7 @@ class GatherV2(Op):
             axis=0,
             match=_BAD_INDEX,
         ),
-        Bad((3,), (2,), dtype=(None, "int32"), axis=1, match="Expected axis in the range|axis"),
+        Bad((3,), (2,), dtype=(None, "int32"), axis=1, match="at least rank 2 but is rank 1"),
     )
 
     def infer(params, indices, axis, batch_dims=0):
@@ -73,6 +73,11 @@ class GatherV2(Op):
 
     def kernel(params, indices, axis, batch_dims=0):
         axis = _checked(axis, params.shape, batch_dims)
+        for k, (m, n) in enumerate(zip(params.shape[:batch_dims], indices.shape, strict=False)):
+            if m != n:
+                raise errors.invalid_argument(
+                    f"params.shape[{k}]: {m} should be equal to indices.shape[{k}]: {n}"
+                )
         _outside(indices, params.shape[axis])
         if not batch_dims:
             return params.take(indices, axis)
@@ -119,7 +124,13 @@ class GatherV2(Op):
 
 def _checked(axis, shape, batch_dims):
     rank = len(shape)
-    if not -rank <= axis < rank:
+    if not rank:
+        raise errors.invalid_argument("params must be at least 1 dimensional")
+    if axis >= rank:
+        raise errors.invalid_argument(
+            f"Shape must be at least rank {axis + 1} but is rank {rank}"
+        )
+    if axis < -rank:
         raise errors.invalid_argument(
             f"Expected axis in the range [{-rank}, {rank}), but got {axis}"
         )
@@ -252,7 +263,7 @@ def gather(params, indices, validate_indices=None, axis=None, batch_dims=0, name
     indices = convert(indices)
     batch = static(batch_dims)
     batch = batch + indices.shape.rank if batch < 0 else batch
-    axis = batch if axis is None else static(axis)
+    axis = static(batch_dims if axis is None else axis)
     return apply(GatherV2, (params, indices), {"axis": axis, "batch_dims": batch}, name=name)
 
 

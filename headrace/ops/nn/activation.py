@@ -360,7 +360,7 @@ def _along(op, logits, axis, name):
         raise ValueError(f"Softmax along axis {axis} needs logits whose rank is known.")
     if not -rank <= axis < rank:
         raise errors.invalid_argument(
-            f"`axis` must be in range [{-rank}, {rank}) where {rank} is the number of "
+            f"`dim` must be in the range [{-rank}, {rank}) where {rank} is the number of "
             "dimensions "
             f"in the input. Received: dim={axis}"
         )
