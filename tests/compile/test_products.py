@@ -51,6 +51,17 @@ def check(m, n, k, transpose_a, transpose_b, dtype, rng):
     return forms(loops)[0]
 
 
+@pytest.mark.parametrize("features", ["+avx2,+fma", "+sse2"])
+def test_products_in_narrower_registers(features, monkeypatch):
+    host = tiles.host()._replace(features=features)
+    monkeypatch.setattr(tiles, "host", lambda: host)
+    assert tiles.tile(64, 64, dtypes.float32) == (6, 2, 8 if "avx2" in features else 4)
+    rng = np.random.default_rng(15)
+    for size in ((64, 64, 64), (13, 35, 20), (40, 1, 60), (5, 70, 33)):
+        for turns in ((0, 0), (1, 0), (0, 1)):
+            check(*size, *turns, np.float32, rng)
+
+
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Caches so small that little matrices are packed and cut."""
