@@ -32,6 +32,8 @@ ALONE = 256
 """Rows or columns of a part that packs an operand for itself."""
 RUN = 16
 """So many rows of a matrix that is read once are read side by side."""
+WIDE = 1024
+"""Columns of a part that reads such a matrix: a page of them."""
 FEW = 8
 """So many rows use a packed operand too rarely."""
 
@@ -127,7 +129,8 @@ def share(x: Product) -> Product:
         found = replace(x, shared="rows", size=_multiple(size, x.tile[0]))
     else:
         unit = 1 if x.form == "dots" else x.tile[1] * x.tile[2]
-        size = max(math.ceil(x.n / parts), ALONE if own else 1)
+        least = ALONE if own else WIDE if x.cut[0] else 1
+        size = max(math.ceil(x.n / parts), least)
         found = replace(x, shared="columns", size=_multiple(size, unit))
     if found.parts < 2:
         return x
