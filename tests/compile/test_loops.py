@@ -214,10 +214,10 @@ def test_text_of_a_reduction():
         "output t4: float32[2]\n"
         "reduce:\n"
         "  for i1 < 2:\n"
-        "    a3: float64 = 0.0:float64\n"
+        "    a3: float32 = 0.0:float32\n"
         "    for r2 < 3:\n"
-        "      a3 add= float64(x0[((i1 * 3) + r2)])\n"
-        "    t4[i1] = float32(a3)\n"
+        "      a3 add= x0[((i1 * 3) + r2)]\n"
+        "    t4[i1] = a3\n"
     )
 
 

@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 from headrace.compile.llvm import mathlib, memory, parallel, products
 from headrace.compile.llvm.abi import slot
 from headrace.compile.llvm.microkernel import Kernels
-from headrace.compile.llvm.reductions import Reduction, reductions
+from headrace.compile.llvm.reductions import Reduction
 from headrace.compile.llvm.text import memory_type, value_type
 from headrace.compile.llvm.values import Emitter
 from headrace.compile.loops import ir
+from headrace.compile.loops.accumulate import carried
 from headrace.compile.loops.expr import Index, Load, operands
 from headrace.compile.loops.product import Product
 
@@ -311,7 +312,7 @@ def _lanes(loop: ir.For, e: Emitter, span: parallel.Span | None = None) -> None:
     index, lanes = loop.index, loop.lanes
     whole, rest = divmod(index.extent, lanes)
     copies = max(1, min(loop.copies, whole))
-    sums = [Reduction(e, update, index, lanes, copies) for update in reductions(loop.body)]
+    sums = [Reduction(e, update, index, lanes, copies) for update in carried(loop.body)]
     e.vectorise(index, lanes)
 
     def one(copy: int, place: str) -> None:

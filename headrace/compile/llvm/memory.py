@@ -19,7 +19,7 @@ from headrace.compile.llvm.text import (
     value_type,
 )
 from headrace.compile.loops import ir
-from headrace.compile.loops.affine import stride
+from headrace.compile.loops.affine import affine
 from headrace.compile.loops.expr import Expr, Load
 from headrace.compile.loops.operations import letter, part
 
@@ -125,7 +125,11 @@ def _stride(e: Emitter, offset: Expr) -> int | None:
     """How far the next lane's element is; None if that is not one number."""
     if e.vector is None or not e.depends(offset):
         return 0
-    return stride(offset, e.vector)
+    place = affine(offset)
+    atoms = [place.atoms[key] for key, factor in place.terms.items() if factor]
+    if any(x is not e.vector and e.depends(x) for x in atoms):
+        return None  # a register has what was computed for each lane
+    return place.factor(e.vector)
 
 
 def _address(e: Emitter, buffer: ir.Buffer, which: int, offset: str) -> str:

@@ -6,25 +6,11 @@ combined, in an order that depends on the shape alone. Read `loops/ir.py` before
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from headrace.compile.llvm.text import Vector, constant, of_lanes, value_type
 from headrace.compile.llvm.values import Emitter, Register
 from headrace.compile.loops import ir
 from headrace.compile.loops.accumulate import identity
-from headrace.compile.loops.expr import Expr, Index, Read, const
-
-
-def reductions(body: Sequence[ir.Statement]) -> list[ir.Update]:
-    """One update for each accumulator that begins outside of a body."""
-    found: dict[int, ir.Update] = {}
-    begun: set[int] = set()
-    for statement in ir.statements(tuple(body)):
-        if isinstance(statement, ir.Begin):
-            begun.add(id(statement.accumulator))
-        elif isinstance(statement, ir.Update):
-            found.setdefault(id(statement.accumulators[0]), statement)
-    return [update for key, update in found.items() if key not in begun]
+from headrace.compile.loops.expr import Index, Read, const
 
 
 class Reduction:
@@ -37,12 +23,11 @@ class Reduction:
         self.accumulators = update.accumulators
         self.outer = [e.registers[id(a)] for a in self.accumulators]
         self.copies: list[list[Register]] = []
-        first = "add" if self.combine == "exact_sum" else self.combine
         for _ in range(copies):
             registers = []
             for a in self.accumulators:
                 registers.append(e.register(a, lanes))
-                e.set(a, constant(const(identity(first, a.dtype), a.dtype)))
+                e.set(a, constant(const(identity(self.combine, a.dtype), a.dtype)))
             self.copies.append(registers)
         e.partial |= {id(a) for a in self.accumulators}
 
@@ -103,12 +88,7 @@ class Reduction:
         e.vectorise(self.index if lanes > 1 else None, lanes)
         a = [self._held(v, x, lanes) for v, x in self._with(old)]
         b = [self._held(v, x, lanes) for v, x in self._with(new)]
-        combined: Sequence[Expr]
-        if self.combine == "exact_sum":
-            total, lost = ir.COMBINE["exact_sum"]((a[0], a[1]), (b[0],))
-            combined = (total, lost + b[1])
-        else:
-            combined = ir.COMBINE[self.combine](tuple(a), tuple(b))
+        combined = ir.COMBINE[self.combine](tuple(a), tuple(b))
         e.statement()
         found = [e.either(x) for x in combined]
         e.hold(*a, *b, *combined)

@@ -1,23 +1,21 @@
 """How a combination accumulates: which registers, which update, what comes out of them.
 
-Sums run in registers wide enough that their rounding does not show: float32 in float64, and
-float64 beside a second register that holds what rounding lost. Read `ir.py` before.
+Registers have the dtype that arithmetic has. A long sum of floats stays exact because the
+schedule splits it: short sums side by side, then sums of those. Read `ir.py` before.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from headrace.base import dtypes
 from headrace.base.dtypes import DType
 from headrace.compile.loops import ir
 from headrace.compile.loops.complex import Complex, Scalar, raised
-from headrace.compile.loops.expr import Expr, Read, cast, const, lift, select
-from headrace.compile.loops.operations import compute, highest, letter, lowest, part
+from headrace.compile.loops.expr import Expr, Read, cast, lift
+from headrace.compile.loops.operations import compute, highest, lowest, part
 
-SPLITS = frozenset({"add", "mul", "max", "min", "and", "or", "exact_sum"})
+SPLITS = frozenset({"add", "mul", "max", "min", "and", "or"})
 """The combinations whose parts may be accumulated apart and combined afterwards."""
 
 
@@ -39,48 +37,39 @@ class Register:
         make: Callable[[str, DType], ir.Accumulator],
     ) -> None:
         self.dtype = dtype
-        real = part(dtype)
-        self.wide = combine == "add" and letter(real) == "f"
-        self.exact = self.wide and real is dtypes.float64
         self.combine = combine
-        self.real = dtypes.float64 if self.wide else real
+        self.real = part(dtype)
         self.count = 2 if dtype.is_complex else 1
-        first = identity(combine, real) if init is None else init
+        first = identity(combine, self.real) if init is None else init
         self.first = parts(raised(first, dtype) if dtype.is_complex else fitted(first, dtype))
-        names = [make("a", self.real) for _ in range(self.count)]
-        self.registers = names
-        self.lost = [make("a", self.real) for _ in range(self.count)] if self.exact else []
+        self.registers = [make("a", self.real) for _ in range(self.count)]
 
     def begin(self) -> tuple[ir.Statement, ...]:
-        values = [cast(x, self.real) for x in self.first]
-        begun = [ir.Begin(a, x) for a, x in zip(self.registers, values, strict=True)]
-        return (*begun, *(ir.Begin(a, const(0, self.real)) for a in self.lost))
+        pairs = zip(self.registers, self.first, strict=True)
+        return tuple(ir.Begin(a, x) for a, x in pairs)
 
     def update(self, value: Scalar) -> tuple[ir.Statement, ...]:
-        values = tuple(cast(x, self.real) for x in parts(value))
+        values = parts(value)
         if self.combine == "mul" and self.count == 2:
             return (ir.Update("complex_product", tuple(self.registers), values),)
-        if self.exact:
-            return tuple(
-                ir.Update("exact_sum", (total, lost), (x,))
-                for total, lost, x in zip(self.registers, self.lost, values, strict=True)
-            )
-        return tuple(
-            ir.Update(self.combine, (a,), (x,))
-            for a, x in zip(self.registers, values, strict=True)
-        )
+        pairs = zip(self.registers, values, strict=True)
+        return tuple(ir.Update(self.combine, (a,), (x,)) for a, x in pairs)
 
     def result(self) -> Scalar:
-        found: list[Expr] = [Read(self.real, a) for a in self.registers]
-        if self.exact:
-            lost = [Read(self.real, a) for a in self.lost]
-            found = [
-                x + select(abs(y) < math.inf, y, const(0, self.real))
-                for x, y in zip(found, lost, strict=True)
-            ]
-        real = part(self.dtype)
-        narrow = [cast(x, real) for x in found]
-        return Complex(self.dtype, *narrow) if self.count == 2 else narrow[0]
+        found = [Read(self.real, a) for a in self.registers]
+        return Complex(self.dtype, *found) if self.count == 2 else found[0]
+
+
+def carried(body: Sequence[ir.Statement]) -> list[ir.Update]:
+    """One update for each accumulator that begins outside of a body."""
+    found: dict[int, ir.Update] = {}
+    begun: set[int] = set()
+    for statement in ir.statements(tuple(body)):
+        if isinstance(statement, ir.Begin):
+            begun.add(id(statement.accumulator))
+        elif isinstance(statement, ir.Update):
+            found.setdefault(id(statement.accumulators[0]), statement)
+    return [update for key, update in found.items() if key not in begun]
 
 
 def identity(combine: str, dtype: DType) -> Any:

@@ -21,7 +21,7 @@ from headrace.compile.loops.affine import stride
 from headrace.compile.loops.checks import Condition, division_checks, used_indices
 from headrace.compile.loops.complex import Scalar
 from headrace.compile.loops.expr import Const, Expr, Index, Load, Read, cast, const, select
-from headrace.compile.loops.operations import compute, highest, lowest, part
+from headrace.compile.loops.operations import compute, highest, letter, lowest, part
 from headrace.compile.loops.scalars import Scalars, chosen
 from headrace.compile.loops.verify import verify
 from headrace.compile.loops.views import Mapped, Stored, View, ravel
@@ -173,23 +173,48 @@ class Builder(Scalars):
         extent: int,
         fn: Callable[[Position, Position], Any],
     ) -> View:
-        """Where the first `"max"` or `"min"` of `fn(index, (r,))` is; NaN never wins."""
-        index, (r,) = self._indices(shape), self._indices((extent,), "r")
-        with self._stage("reduce", (*index, r)) as body:
-            value = fn(index, (r,))
-            value = cast(value, compute(value.dtype))
-            worst = lowest if extreme == "max" else highest
-            best = self._register("a", value.dtype)
-            place = self._register("a", ir.INDEX)
-            buffer = self._buffer(shape, dtype)
-            update = ir.Update(f"first_{extreme}", (best, place), (value, r))
-            inner = (
-                ir.Begin(best, const(worst(value.dtype), value.dtype)),
-                ir.Begin(place, const(0, ir.INDEX)),
-                *nest((r,), (update,)),
-                *stores(buffer, index, cast(Read(ir.INDEX, place), dtype)),
+        """Where the first `"max"` or `"min"` of `fn(index, (r,))` is; NaN never wins.
+
+        The extreme comes first, and then the first place that has it: both are reductions whose
+        order is free, unlike that of pairs.
+        """
+        index, r = self._indices(shape), self._indices((extent,), "r")
+        with self._stage("reduce", index + r) as body:
+            value = _ordered(fn(index, r))
+            worst = const((lowest if extreme == "max" else highest)(value.dtype), value.dtype)
+            known = (
+                value if letter(value.dtype) != "f" else select(value == value, value, worst)
             )
-            body += nest(index, inner)
+            best = self._combined(extreme, index, r, value.dtype, known, body)
+        index, r = self._indices(shape), self._indices((extent,), "r")
+        narrow = dtypes.int32 if extent < 2**31 else ir.INDEX
+        with self._stage("reduce", index + r) as body:
+            found = _ordered(fn(index, r)) == best[index]
+            at = select(found, cast(r[0], narrow), const(max(extent - 1, 0), narrow))
+            first = self._combined("min", index, r, narrow, at, body)
+
+        def element(*i: Expr) -> Scalar:
+            place = select(best[i] != worst, first[i], const(0, narrow))
+            return cast(place, dtype)
+
+        return self.map(shape, dtype, element)
+
+    def _combined(
+        self,
+        combine: str,
+        index: Position,
+        r: Position,
+        dtype: DType,
+        value: Any,
+        body: list[ir.Statement],
+        init: Any = None,
+    ) -> Stored:
+        """The combination of a value over all r, in memory."""
+        register = self._accumulate(combine, dtype, init)
+        update = register.update(fitted(value, compute(dtype)))
+        buffer = self._buffer([i.extent for i in index], dtype)
+        store = stores(buffer, index, fitted(register.result(), dtype))
+        body += nest(index, (*register.begin(), *nest(r, update), *store))
         return Stored(buffer)
 
     def scan(
@@ -278,12 +303,7 @@ class Builder(Scalars):
     ) -> View:
         index, r = self._indices(shape), self._indices(extents, "r")
         with self._stage(kind, index + r) as body:
-            register = self._accumulate(combine, dtype, init)
-            update = register.update(fitted(fn(index, r), compute(dtype)))
-            buffer = self._buffer(shape, dtype)
-            store = stores(buffer, index, fitted(register.result(), dtype))
-            body += nest(index, (*register.begin(), *nest(r, update), *store))
-        return Stored(buffer)
+            return self._combined(combine, index, r, dtype, fn(index, r), body, init)
 
     def _stored(self, view: View) -> Stored:
         index = self._indices(view.shape)
@@ -379,6 +399,11 @@ class Builder(Scalars):
 def stores(buffer: ir.Buffer, index: Sequence[Expr], value: Scalar) -> tuple[ir.Store, ...]:
     offset = ravel(index, buffer.shape)
     return tuple(ir.Store(buffer, offset, x, k) for k, x in enumerate(parts(value)))
+
+
+def _ordered(value: Expr) -> Expr:
+    """A value in the dtype that comparisons have."""
+    return cast(value, compute(value.dtype))
 
 
 def nest(indices: Sequence[Index], body: Sequence[ir.Statement]) -> tuple[ir.Statement, ...]:

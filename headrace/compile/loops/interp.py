@@ -17,6 +17,7 @@ import numpy as np
 from headrace.base import dtypes
 from headrace.base.dtypes import DType
 from headrace.compile.loops import ir
+from headrace.compile.loops.accumulate import carried, identity
 from headrace.compile.loops.expr import Apply, Cast, Choose, Const, Expr, Index, Load, Read
 from headrace.compile.loops.operations import bits, letter, limits
 
@@ -102,6 +103,8 @@ def _run(body: tuple[ir.Statement, ...], state: _State, loops: ir.Loops) -> None
     for statement in body:
         seen: dict[int, Value] = {}
         match statement:
+            case ir.For(lanes=lanes) if lanes > 1:
+                _run_lanes(statement, state, loops)
             case ir.For(index, inner):
                 for position in range(index.extent):
                     state.indices[id(index)] = np.int64(position)
@@ -122,6 +125,61 @@ def _run(body: tuple[ir.Statement, ...], state: _State, loops: ir.Loops) -> None
                 if not _value(condition, state, seen):
                     given = tuple(int(_value(x, state, seen)) for x in values)
                     raise loops.error(failure, given)
+
+
+def _run_lanes(loop: ir.For, state: _State, loops: ir.Loops) -> None:
+    """A loop in lanes: each lane of each copy accumulates apart; then neighbouring copies,
+    halves of the lanes, and what there was before are combined."""
+    updates = carried(loop.body)
+    whole, lanes = loop.index.extent // loop.lanes, loop.lanes
+    copies = max(1, min(loop.copies, whole))
+    keys = [id(a) for update in updates for a in update.accumulators]
+    before = {key: state.registers[key] for key in keys}
+    first = {
+        id(a): a.dtype.np.type(identity(u.combine, a.dtype))
+        for u in updates
+        for a in u.accumulators
+    }
+    registers = [[dict(first) for _ in range(lanes)] for _ in range(copies)]
+    for position in range(loop.index.extent):
+        vector, lane = divmod(position, lanes)
+        mine = registers[vector % copies if vector < whole else 0][lane]
+        state.registers.update(mine)
+        state.indices[id(loop.index)] = np.int64(position)
+        _run(loop.body, state, loops)
+        mine.update({key: state.registers[key] for key in keys})
+    while len(registers) > 1:
+        pairs = [
+            [
+                _combined(updates, a, b, state)
+                for a, b in zip(*registers[k : k + 2], strict=True)
+            ]
+            for k in range(0, len(registers) - 1, 2)
+        ]
+        registers = pairs + registers[2 * len(pairs) :]
+    found = registers[0]
+    while len(found) > 1:
+        half = len(found) // 2
+        found = [_combined(updates, found[k], found[k + half], state) for k in range(half)]
+    state.registers.update(_combined(updates, before, found[0], state))
+
+
+def _combined(
+    updates: Sequence[ir.Update], old: dict[int, Value], new: dict[int, Value], state: _State
+) -> dict[int, Value]:
+    """Two sets of accumulators as one."""
+    found: dict[int, Value] = {}
+    for update in updates:
+        sides = []
+        for values in (old, new):
+            held = [(a, ir.Accumulator(a.name, a.dtype)) for a in update.accumulators]
+            state.registers.update({id(h): values[id(a)] for a, h in held})
+            sides.append([h for _, h in held])
+        a, b = (tuple(Read(h.dtype, h) for h in side) for side in sides)
+        results = ir.COMBINE[update.combine](a, b)
+        for accumulator, x in zip(update.accumulators, results, strict=True):
+            found[id(accumulator)] = _value(x, state, {})
+    return found
 
 
 def _place(buffer: ir.Buffer, offset: Value) -> int:

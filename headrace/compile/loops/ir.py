@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from headrace.base import dtypes, errors
 from headrace.base.dtypes import DType
-from headrace.compile.loops.expr import Expr, Index, Read, apply, select
+from headrace.compile.loops.expr import Expr, Index, Read, apply
 
 if TYPE_CHECKING:
     from headrace.compile.loops.product import Product
@@ -278,28 +278,9 @@ def expressions(statement: Statement) -> tuple[Expr, ...]:
 Values: TypeAlias = tuple[Expr, ...]
 
 
-def _exact_sum(old: Values, new: Values) -> Values:
-    """Sum and what it lost to rounding (Knuth's two-sum)."""
-    total, lost = old
-    (x,) = new
-    after = total + x
-    back = after - total
-    return after, lost + ((total - (after - back)) + (x - back))
-
-
 def _complex_product(old: Values, new: Values) -> Values:
     (a, b), (c, d) = old, new
     return a * c - b * d, a * d + b * c
-
-
-def _first(comparison: str) -> Callable[[Values, Values], Values]:
-    """The extreme value and where it was first met."""
-
-    def combine(old: Values, new: Values) -> Values:
-        better = apply(comparison, new[0], old[0])
-        return select(better, new[0], old[0]), select(better, new[1], old[1])
-
-    return combine
 
 
 def _alone(name: str) -> Callable[[Values, Values], Values]:
@@ -309,10 +290,7 @@ def _alone(name: str) -> Callable[[Values, Values], Values]:
 COMBINE: dict[str, Callable[[Values, Values], Values]] = {
     **{name: _alone(name) for name in ("add", "mul", "max", "min", "and", "or")},
     "set": lambda old, new: new,
-    "exact_sum": _exact_sum,
     "complex_product": _complex_product,
-    "first_max": _first("gt"),
-    "first_min": _first("lt"),
 }
 
 

@@ -17,6 +17,7 @@ from headrace.compile.loops.expr import (
     Expr,
     Index,
     Load,
+    Read,
     apply,
     bitcast,
     cast,
@@ -95,3 +96,77 @@ def with_indices(
         return places.get(x) if isinstance(x, Index) else None
 
     return Rewriter(change).body(body)
+
+
+def copied(
+    body: Sequence[ir.Statement],
+    places: Mapping[Index, Expr],
+    registers: Mapping[int, ir.Accumulator],
+    index: Callable[[Index], Index],
+    register: Callable[[ir.Accumulator], ir.Accumulator],
+) -> tuple[ir.Statement, ...]:
+    """A second set of statements that shares no loop or register with the first.
+
+    Args:
+        places: what stands for indices of loops outside.
+        registers: by id, what stands for accumulators that begin outside.
+        index, register: give those that stand for the ones inside.
+    """
+    where, named = dict(places), dict(registers)
+    for statement in ir.statements(tuple(body)):
+        if isinstance(statement, ir.For):
+            where[statement.index] = index(statement.index)
+        elif isinstance(statement, ir.Begin) and id(statement.accumulator) not in named:
+            named[id(statement.accumulator)] = register(statement.accumulator)
+
+    def change(x: Expr) -> Expr | None:
+        if isinstance(x, Index):
+            return where.get(x)
+        if isinstance(x, Read) and id(x.accumulator) in named:
+            return Read(x.dtype, named[id(x.accumulator)])
+        return None
+
+    rewriter = Rewriter(change)
+
+    def new(statement: ir.Statement) -> ir.Statement:
+        match statement:
+            case ir.For():
+                at, inner = where[statement.index], tuple([new(s) for s in statement.body])
+                assert isinstance(at, Index)
+                return replace(statement, index=at, body=inner)
+            case ir.If(condition, inside):
+                return ir.If(rewriter(condition), tuple([new(s) for s in inside]))
+            case ir.Begin(accumulator, value):
+                return ir.Begin(named[id(accumulator)], rewriter(value))
+            case ir.Update(combine, accumulators, values):
+                mine = tuple([named.get(id(a), a) for a in accumulators])
+                return ir.Update(combine, mine, tuple([rewriter(v) for v in values]))
+        return rewriter.statement(statement)
+
+    return tuple([new(s) for s in body])
+
+
+Moves: TypeAlias = Mapping[int, tuple[ir.Buffer, Callable[[Expr], Expr]]]
+
+
+def with_buffers(body: Sequence[ir.Statement], moves: Moves) -> tuple[ir.Statement, ...]:
+    """Statements that touch other buffers: by the id of the old one, the new one and what
+    becomes of an offset."""
+
+    def change(x: Expr) -> Expr | None:
+        if not isinstance(x, Load) or id(x.buffer) not in moves:
+            return None
+        buffer, moved = moves[id(x.buffer)]
+        return Load(x.dtype, buffer, rewriter(moved(x.offset)), x.part)
+
+    rewriter = Rewriter(change)
+
+    def stored(statement: ir.Statement) -> ir.Statement:
+        if isinstance(statement, ir.For | ir.If):
+            return replace(statement, body=tuple([stored(s) for s in statement.body]))
+        if isinstance(statement, ir.Store) and id(statement.buffer) in moves:
+            buffer, moved = moves[id(statement.buffer)]
+            return replace(statement, buffer=buffer, offset=moved(statement.offset))
+        return statement
+
+    return rewriter.body([stored(s) for s in body])

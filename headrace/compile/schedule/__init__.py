@@ -8,20 +8,29 @@ from __future__ import annotations
 from headrace.compile.loops import ir
 from headrace.compile.loops.verify import verify
 from headrace.compile.schedule.contract import contract, share
-from headrace.compile.schedule.flatten import flatten
+from headrace.compile.schedule.flatten import flatten, unwrap
 from headrace.compile.schedule.forward import forward
 from headrace.compile.schedule.fuse import fuse
+from headrace.compile.schedule.shrink import shrink
+from headrace.compile.schedule.split import split
 from headrace.compile.schedule.tails import tails
+from headrace.compile.schedule.threads import threads
+from headrace.compile.schedule.tile import tile
 from headrace.compile.schedule.vectorize import vectorize
 
 STEPS = (
     contract,  # first: other steps leave matrix products alone
     tails,  # before others take the maps that join them
     share,  # products are done: whole rows for threads where there are tails
+    unwrap,  # loops are compared by their extents
     fuse,  # what runs in one loop shares loads and needs no memory between
     forward,  # what a loop stored is at hand; then nobody may read it from memory
+    shrink,  # what is left of temporaries is kept near
     flatten,  # the longer the inner loop, the less is left over for masks
     vectorize,
+    split,  # by the lanes: sums short enough to be exact, and work for threads
+    tile,  # across what the lanes left apart
+    threads,
 )
 
 

@@ -7,60 +7,201 @@ touch, or touches only in the same step of the loop. Read `loops/affine.py` befo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 from headrace.compile.loops import ir
-from headrace.compile.loops.affine import Affine, affine
-from headrace.compile.loops.expr import Expr, Index, Load, Read, operands
+from headrace.compile.loops.affine import affine
+from headrace.compile.loops.checks import used_indices
+from headrace.compile.loops.expr import Apply, Expr, Index, Load, Read, bounds, operands
+from headrace.compile.loops.operations import FLOAT_FUNCTIONS
+
+SLOW = frozenset(FLOAT_FUNCTIONS) - {"abs", "floor", "ceil", "rint", "trunc", "sqrt"}
+"""Functions that cost about as much as a dozen additions."""
 
 
-@dataclass
+class Term(NamedTuple):
+    """`factor * atom`; `inside`: the loop indices that the atom depends on."""
+
+    atom: Expr
+    factor: int
+    inside: frozenset[Index]
+
+
+class Place:
+    """An offset as a sum of terms, by the id of their atoms.
+
+    Attributes:
+        key: equal for places that are equal.
+        sources: ids of the buffers from which atoms are loaded.
+        reads: atoms read registers, and may differ wherever those do.
+    """
+
+    __slots__ = ("constant", "key", "reads", "sources", "terms")
+
+    def __init__(
+        self, constant: int, terms: dict[int, Term], sources: frozenset[int], reads: bool
+    ) -> None:
+        self.constant, self.terms, self.sources = constant, terms, sources
+        self.reads = reads
+        self.key = constant, frozenset((k, t.factor) for k, t in terms.items())
+
+    def factor(self, index: Index) -> int | None:
+        """The multiple of an index; None where another atom depends on it too."""
+        if self.reads:
+            return None
+        for term in self.terms.values():
+            if term.atom is not index and index in term.inside:
+                return None
+        own = self.terms.get(id(index))
+        return own.factor if own else 0
+
+    def span(
+        self, without: Iterable[Index] = (), modulus: int | None = None
+    ) -> tuple[int, int] | None:
+        """The least and greatest value, some indices and the multiples of a modulus taken as
+        0; None: not known."""
+        low = high = self.constant
+        absent = {id(index) for index in without}
+        for key, term in self.terms.items():
+            if key in absent or (modulus and term.factor % modulus == 0):
+                continue
+            known = bounds(term.atom)
+            if known is None:
+                return None
+            a, b = sorted((term.factor * known[0], term.factor * known[1]))
+            low, high = low + a, high + b
+        return low, high
+
+    def renamed(self, old: Index, new: Index) -> Place:
+        """The place with `new` for `old`, which has the same extent."""
+        if not any(old in term.inside for term in self.terms.values()):
+            return self
+        terms = {}
+        for key, (atom, factor, inside) in self.terms.items():
+            if atom is old:
+                key, atom = id(new), new
+            if old in inside:
+                inside = inside - {old} | {new}
+            terms[key] = Term(atom, factor, inside)
+        return Place(self.constant, terms, self.sources, self.reads)
+
+
+@lru_cache(1 << 12)
+def place(offset: Expr) -> Place:
+    """An offset as a sum."""
+    constant, factors, atoms = affine(offset)
+    terms: dict[int, Term] = {}
+    sources: set[int] = set()
+    reads = False
+    for key, factor in factors.items():
+        atom = atoms[key]
+        if not factor:
+            continue
+        if isinstance(atom, Index):
+            terms[key] = Term(atom, factor, frozenset((atom,)))
+            continue
+        terms[key] = Term(atom, factor, frozenset(used_indices((atom,))))
+        for x in visited((atom,)):
+            reads |= isinstance(x, Read)
+            if isinstance(x, Load):
+                sources.add(id(x.buffer))
+    return Place(constant, terms, frozenset(sources), reads)
+
+
+Places: TypeAlias = dict[object, Place]
+
+
 class Accesses:
     """What statements touch, by the id of buffer or accumulator.
 
     Attributes:
-        loads, stores: the offsets.
+        loads, stores: the different places in each buffer.
         reads, writes: accumulators.
         begun: accumulators that begin here.
         buffers: all of them.
         sequential: there is a check or branch.
+        checks: there is a check.
+        weight: about how many instructions one run of each statement takes.
     """
 
-    loads: dict[int, list[Expr]] = field(default_factory=dict)
-    stores: dict[int, list[Expr]] = field(default_factory=dict)
-    reads: set[int] = field(default_factory=set)
-    writes: set[int] = field(default_factory=set)
-    begun: set[int] = field(default_factory=set)
-    buffers: dict[int, ir.Buffer] = field(default_factory=dict)
-    sequential: bool = False
+    def __init__(self) -> None:
+        self.loads: dict[int, Places] = {}
+        self.stores: dict[int, Places] = {}
+        self.reads: set[int] = set()
+        self.writes: set[int] = set()
+        self.begun: set[int] = set()
+        self.buffers: dict[int, ir.Buffer] = {}
+        self.sequential = False
+        self.checks = False
+        self.weight = 0.0
 
-    def places(self, key: int) -> list[Expr]:
+    def places(self, key: int) -> list[Place]:
         """Where a buffer is touched."""
-        return [*self.stores.get(key, ()), *self.loads.get(key, ())]
+        return [*self.stores.get(key, {}).values(), *self.loads.get(key, {}).values()]
+
+    def add(self, other: Accesses) -> None:
+        """Touch what `other` touches too."""
+        for mine, others in ((self.loads, other.loads), (self.stores, other.stores)):
+            for key, places in others.items():
+                mine.setdefault(key, {}).update(places)
+        self.reads |= other.reads
+        self.writes |= other.writes
+        self.begun |= other.begun
+        self.buffers |= other.buffers
+        self.sequential |= other.sequential
+        self.checks |= other.checks
+        self.weight += other.weight
+
+    def rename(self, old: Index, new: Index) -> None:
+        """Use `new` for `old`."""
+        if new is old:
+            return
+        for side in (self.loads, self.stores):
+            for key, places in side.items():
+                moved = [p.renamed(old, new) for p in places.values()]
+                side[key] = {p.key: p for p in moved}
+
+
+def touched(statement: ir.Statement) -> Accesses:
+    """What a statement touches, without those of its body."""
+    found = Accesses()
+    if isinstance(statement, ir.Store):
+        found.stores[id(statement.buffer)] = _one(place(statement.offset))
+        found.buffers[id(statement.buffer)] = statement.buffer
+    elif isinstance(statement, ir.Begin):
+        found.writes.add(id(statement.accumulator))
+        found.begun.add(id(statement.accumulator))
+    elif isinstance(statement, ir.Update):
+        found.writes.update(id(a) for a in statement.accumulators)
+    found.checks = isinstance(statement, ir.Check)
+    found.sequential = found.checks or isinstance(statement, ir.If)
+    for x in visited(ir.expressions(statement)):
+        if isinstance(x, Load):
+            found.loads.setdefault(id(x.buffer), {}).update(_one(place(x.offset)))
+            found.buffers[id(x.buffer)] = x.buffer
+        elif isinstance(x, Read):
+            found.reads.add(id(x.accumulator))
+        found.weight += cost(x)
+    return found
+
+
+def _one(where: Place) -> Places:
+    return {where.key: where}
+
+
+def cost(x: Expr) -> float:
+    """About how many instructions an operation is, offsets aside."""
+    if isinstance(x, Apply):
+        return 0.0 if x.dtype is ir.INDEX else 15.0 if x.name in SLOW else 1.0
+    return 1.0 if isinstance(x, Load) else 0.0
 
 
 def accesses(body: Iterable[ir.Statement]) -> Accesses:
-    """What some statements touch."""
+    """What some statements touch, and those inside them."""
     found = Accesses()
-    seen: set[int] = set()
     for statement in ir.statements(tuple(body)):
-        match statement:
-            case ir.Store(buffer, offset):
-                found.stores.setdefault(id(buffer), []).append(offset)
-                found.buffers[id(buffer)] = buffer
-            case ir.Begin(accumulator):
-                found.writes.add(id(accumulator))
-                found.begun.add(id(accumulator))
-            case ir.Update(_, accumulators):
-                found.writes.update(id(a) for a in accumulators)
-            case ir.Check() | ir.If():
-                found.sequential = True
-        for x in visited(ir.expressions(statement), seen):
-            if isinstance(x, Load):
-                found.loads.setdefault(id(x.buffer), []).append(x.offset)
-                found.buffers[id(x.buffer)] = x.buffer
-            elif isinstance(x, Read):
-                found.reads.add(id(x.accumulator))
+        found.add(touched(statement))
     return found
 
 
@@ -83,9 +224,14 @@ def independent(a: Accesses, b: Accesses) -> bool:
         return False
     if a.writes & (b.reads | b.writes) or b.writes & a.reads:
         return False
-    return not (
-        a.stores.keys() & (b.loads.keys() | b.stores.keys()) or b.stores.keys() & a.loads.keys()
-    )
+    return not meeting(a, b)
+
+
+def meeting(a: Accesses, b: Accesses) -> set[int]:
+    """The buffers that one stores into and the other touches."""
+    found = {key for key in b.stores if key in a.loads or key in a.stores}
+    found.update(key for key in b.loads if key in a.stores)
+    return found
 
 
 def in_step(a: Accesses, b: Accesses, loops: Sequence[Index]) -> bool:
@@ -93,38 +239,55 @@ def in_step(a: Accesses, b: Accesses, loops: Sequence[Index]) -> bool:
 
     Offsets of `b` are already in the indices of `a`.
     """
-    meeting = (a.stores.keys() & (b.loads.keys() | b.stores.keys())) | (
-        b.stores.keys() & a.loads.keys()
+    return all(
+        same_step([*a.places(key), *b.places(key)], loops, a.stores.keys() | b.stores.keys())
+        for key in meeting(a, b)
     )
+
+
+def same_step(places: Sequence[Place], loops: Sequence[Index], changing: Iterable[int]) -> bool:
+    """Whether offsets that are equal belong to the same step of some loops.
+
+    Args:
+        changing: ids of the buffers that change meanwhile.
+    """
     turning = [index for index in loops if index.extent > 1]
-    for key in meeting:
-        places = [affine(p) for side in (a, b) for p in side.places(key)]
-        if not same_step(places, turning):
-            return False
-    return True
-
-
-def same_step(places: Sequence[Affine], loops: Sequence[Index]) -> bool:
-    """Whether offsets that are equal belong to the same step of some loops."""
-    known = [[place.factor(index) for index in loops] for place in places]
-    if any(other != known[0] for other in known):
-        return False
-    steps: list[tuple[int, Index]] = []
-    for factor, index in zip(known[0], loops, strict=True):
-        if factor is None or factor <= 0:
-            return False
-        steps.append((factor, index))
-    steps.sort(key=lambda pair: pair[0])
-    for (inner, index), (outer, _) in zip(steps, steps[1:], strict=False):
-        if inner * index.extent > outer:
-            return False
-    if not steps:
+    if not turning:
         return True
-    room, ids = steps[0][0], frozenset(id(index) for index in loops)
+    known = [places[0].factor(index) for index in turning]
+    for other in places:
+        if [other.factor(index) for index in turning] != known:
+            return False
+        if other.sources and not other.sources.isdisjoint(changing):
+            return False
+    factors = [factor for factor in known if factor is not None and factor > 0]
+    if len(factors) < len(known):
+        return False
+    return _nested(places, turning, factors) or _digits(places, turning, factors)
+
+
+def _nested(places: Sequence[Place], loops: Sequence[Index], factors: Sequence[int]) -> bool:
+    """Whether all the rest lies within a step of the fastest loop."""
+    steps = sorted(zip(factors, (index.extent for index in loops), strict=True))
+    for (inner, extent), (outer, _) in zip(steps, steps[1:], strict=False):
+        if inner * extent > outer:
+            return False
+    return _one_block([place.span(loops) for place in places], steps[0][0])
+
+
+def _digits(places: Sequence[Place], loops: Sequence[Index], factors: Sequence[int]) -> bool:
+    """Whether each loop is a digit of the offset: the rest is made of multiples of its whole
+    way, and of what lies within one step of it."""
+    return all(
+        _one_block([p.span([index], factor * index.extent) for p in places], factor)
+        for index, factor in zip(loops, factors, strict=True)
+    )
+
+
+def _one_block(spans: Sequence[tuple[int, int] | None], size: int) -> bool:
     blocks: set[int] = set()
-    for place in places:
-        span = place.span(ids)
+    for span in spans:
         if span is None:
             return False
-        blocks.update((span[0] // room, span[1] // room))
+        blocks.update((span[0] // size, span[1] // size))
     return len(blocks) == 1

@@ -103,7 +103,7 @@ def recognised(stage: ir.Stage) -> Contraction | None:
         return None
     update, store = inner[0], rest[1]
     loads = _factors(update.values[0])
-    if loads is None or update.combine not in ("add", "exact_sum"):
+    if loads is None or update.combine != "add":
         return None
     places = [(store.buffer, store.offset), *((x.buffer, x.offset) for x in loads)]
     dtype = store.buffer.dtype

@@ -1,18 +1,82 @@
-"""Two loops, one just inside the other, become one where memory allows it.
+"""Loops of one step vanish, and two loops, one just inside the other, become one where memory
+allows it.
 
-That is so where every offset grows by the inner loop's extent as often per step of the outer
-loop as per step of the inner one. Read `loops/affine.py` before.
+It does where every offset grows by the inner loop's extent as often per step of the outer loop
+as per step of the inner one. Read `loops/affine.py` before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from headrace.compile.loops import ir
 from headrace.compile.loops.affine import affine
 from headrace.compile.loops.expr import Expr, Index, Load, const, operands
 from headrace.compile.loops.rewrite import with_indices
+from headrace.compile.schedule.names import Names
+
+
+def unwrap(loops: ir.Loops) -> ir.Loops:
+    """The program without loops of one step, and of none.
+
+    Loops of the same extent and depth get the same index, so that stages that are compared and
+    joined later need no renaming.
+    """
+    same: dict[tuple[int, int], Index] = {}
+    names = Names(loops)
+
+    def change(stages: Sequence[ir.Stage]) -> list[ir.Stage]:
+        found = []
+        for stage in stages:
+            places: dict[Index, Expr] = {}
+            for index, depth in _depths(stage.body, 0):
+                key = depth, index.extent
+                if index.extent == 1:
+                    places[index] = const(0, ir.INDEX)
+                    continue
+                if key not in same:
+                    same[key] = names.index(index.extent, "i")
+                places[index] = same[key]
+            body = _unwrapped(with_indices(stage.body, places), places)
+            if body:
+                found.append(ir.Stage(stage.kind, body))
+        return found
+
+    return replace(loops, stages=ir.rewritten(loops.stages, change))
+
+
+def _depths(body: Sequence[ir.Statement], depth: int) -> Iterator[tuple[Index, int]]:
+    """The loops of a body, and in how many others of several steps each stands."""
+    for statement in body:
+        if isinstance(statement, ir.For):
+            yield statement.index, depth
+            yield from _depths(statement.body, depth + (statement.index.extent > 1))
+        elif isinstance(statement, ir.If):
+            yield from _depths(statement.body, depth)
+
+
+def _unwrapped(
+    body: Sequence[ir.Statement], places: Mapping[Index, Expr]
+) -> tuple[ir.Statement, ...]:
+    """A body without loops of one step and of none, under their new indices."""
+    found: list[ir.Statement] = []
+    for statement in body:
+        if not isinstance(statement, ir.For | ir.If):
+            found.append(statement)
+            continue
+        inner = _unwrapped(statement.body, places)
+        if isinstance(statement, ir.For):
+            if statement.index.extent == 1:
+                found += inner
+                continue
+            at = places[statement.index]
+            assert isinstance(at, Index)
+            inner = inner if at.extent else ()
+            statement = replace(statement, index=at)
+        if inner:
+            found.append(replace(statement, body=inner))
+    return tuple(found)
 
 
 def flatten(loops: ir.Loops) -> ir.Loops:

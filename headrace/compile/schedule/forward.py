@@ -1,124 +1,139 @@
-"""A value that a loop has just stored is taken from where it was computed, not from memory.
+"""A value that a loop has just stored is taken from a register, not from memory.
 
-A temporary that nobody loads any more is then not stored either. Read `fuse.py` before.
+The register is an accumulator that begins with the value just before it is stored, so that
+nothing is computed twice and later stores don't matter. A temporary that nobody loads any more
+is then not stored either. Read `fuse.py` before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
 from headrace.compile.loops import ir
-from headrace.compile.loops.affine import Affine, affine
-from headrace.compile.loops.expr import Expr, Load
+from headrace.compile.loops.expr import Const, Expr, Load, Read
 from headrace.compile.loops.rewrite import Rewriter
-from headrace.compile.schedule.accesses import accesses, visited
+from headrace.compile.schedule.accesses import Place, place, visited
+from headrace.compile.schedule.names import Names
 
 
 def forward(loops: ir.Loops) -> ir.Loops:
     """The program without needless loads and stores."""
-    stages = ir.rewritten(loops.stages, _forwarded)
-    while True:
-        loaded = _loaded(stages)
-        dead = {id(b) for b in loops.temporaries if id(b) not in loaded}
-        pruned = ir.rewritten(stages, partial(_pruned, dead))
-        if pruned == stages:
-            break
-        stages = pruned
-    used = {key for stage in ir.stages(stages) for key in accesses(stage.body).buffers}
-    used |= {id(b) for b in ir.deciding(stages)}
-    used |= {id(b) for stage in ir.stages(stages) for b in stage.copies}
-    kept = tuple([b for b in loops.temporaries if id(b) in used])
-    return replace(loops, stages=stages, temporaries=kept)
+    names = Names(loops)
+    steps = ir.rewritten(
+        loops.stages, lambda run: [replace(s, body=_body(s.body, {}, names)) for s in run]
+    )
+    return without_dead(replace(loops, stages=steps))
 
 
-def _forwarded(stages: Sequence[ir.Stage]) -> list[ir.Stage]:
-    return [ir.Stage(s.kind, _body(s.body, {})) for s in stages]
+class _Stored:
+    """What was stored where, and the register that has it once somebody asks."""
+
+    def __init__(self, store: ir.Store, names: Names) -> None:
+        self.store, self.names = store, names
+        self.place: Place = place(store.offset)
+        self.register: ir.Accumulator | None = None
+
+    def value(self) -> Expr:
+        value = self.store.value
+        if isinstance(value, Const):
+            return value
+        if self.register is None:
+            self.register = self.names.register(value.dtype)
+        return Read(value.dtype, self.register)
+
+    def statements(self) -> list[ir.Statement]:
+        if self.register is None:
+            return [self.store]
+        value = self.store.value
+        read = Read(value.dtype, self.register)
+        return [ir.Begin(self.register, value), replace(self.store, value=read)]
 
 
-def _pruned(dead: set[int], stages: Sequence[ir.Stage]) -> list[ir.Stage]:
-    found = [ir.Stage(s.kind, _without(s.body, dead)) for s in stages]
-    return [s for s in found if s.body]
+_Known = dict[tuple[int, int], _Stored]
 
 
-Known = dict[tuple[int, int], list[tuple[Affine, Expr]]]
-
-
-def _body(body: Sequence[ir.Statement], known: Known) -> tuple[ir.Statement, ...]:
-    """A body in which loads of what `known` holds are values; `known` is not changed."""
-    known = {key: list(values) for key, values in known.items()}
-    found: list[ir.Statement] = []
+def _body(
+    body: Sequence[ir.Statement], outer: _Known, names: Names
+) -> tuple[ir.Statement, ...]:
+    """A body in which loads of what is known are reads of registers."""
+    known = dict(outer)
+    found: list[ir.Statement | _Stored] = []
 
     def change(x: Expr) -> Expr | None:
         if not isinstance(x, Load):
             return None
-        for place, value in known.get((id(x.buffer), x.part), ()):
-            if _equal(place, affine(x.offset)):
-                return value
-        return None
+        last = known.get((id(x.buffer), x.part))
+        if last is None or last.place.key != place(x.offset).key:
+            return None
+        return last.value()
 
+    rewriter = Rewriter(change)
     for statement in body:
-        rewriter = Rewriter(change)
         if isinstance(statement, ir.For | ir.If):
-            changed = accesses(statement.body)
-            for key in list(known):
-                if key[0] in changed.stores:
-                    del known[key]
-            for buffer in changed.stores:
-                _drop(known, buffer)
-            inner = _body(statement.body, known)
-            if isinstance(statement, ir.For):
-                found.append(replace(statement, body=inner))
-            else:
+            changed = _stored(statement.body)
+            for key in [key for key in known if key[0] in changed]:
+                del known[key]
+                rewriter = Rewriter(change)
+            inner = _body(statement.body, known, names)
+            if isinstance(statement, ir.If):
                 found.append(ir.If(rewriter(statement.condition), inner))
-            _forget(known, changed.writes)
+            else:
+                found.append(replace(statement, body=inner))
             continue
         statement = rewriter.statement(statement)
-        found.append(statement)
         if isinstance(statement, ir.Store):
-            _drop(known, id(statement.buffer))
-            if id(statement.buffer) not in _loads(statement.value):
-                key = id(statement.buffer), statement.part
-                known[key] = [(affine(statement.offset), statement.value)]
-        elif isinstance(statement, ir.Begin):
-            _forget(known, {id(statement.accumulator)})
-        elif isinstance(statement, ir.Update):
-            _forget(known, {id(a) for a in statement.accumulators})
-    return tuple(found)
+            key = id(statement.buffer), statement.part
+            if key in known:
+                rewriter = Rewriter(change)
+            known[key] = _Stored(statement, names)
+            found.append(known[key])
+        else:
+            found.append(statement)
+    result: list[ir.Statement] = []
+    for entry in found:
+        result += entry.statements() if isinstance(entry, _Stored) else [entry]
+    return tuple(result)
 
 
-def _forget(known: Known, accumulators: set[int]) -> None:
-    """Values that read accumulators that change now are no longer what was stored."""
-    for key, values in known.items():
-        known[key] = [v for v in values if not accesses_of(v[1]) & accumulators]
+def _stored(body: Sequence[ir.Statement]) -> set[int]:
+    """The buffers that statements store into."""
+    every = ir.statements(tuple(body))
+    return {id(s.buffer) for s in every if isinstance(s, ir.Store)}
 
 
-def _drop(known: Known, buffer: int) -> None:
-    """Values that load from memory that changes now are no longer what was stored."""
-    for key, values in known.items():
-        known[key] = [v for v in values if buffer not in _loads(v[1])]
+def without_dead(loops: ir.Loops) -> ir.Loops:
+    """The program without stores that nobody loads, and without temporaries not in use."""
+    steps, temporaries = loops.stages, loops.temporaries
+    while True:
+        loaded, stored = _memory(steps)
+        loaded |= {id(b) for b in ir.deciding(steps)}
+        loaded |= {id(b) for stage in ir.stages(steps) for b in stage.copies}
+        dead = {id(b) for b in temporaries if id(b) not in loaded}
+        temporaries = tuple([b for b in temporaries if id(b) not in dead])
+        if dead.isdisjoint(stored):
+            return replace(loops, stages=steps, temporaries=temporaries)
+        steps = ir.rewritten(steps, partial(_pruned, dead))
 
 
-def _loads(x: Expr) -> set[int]:
-    return {id(y.buffer) for y in visited([x]) if isinstance(y, Load)}
+def _memory(steps: Iterable[ir.Step]) -> tuple[set[int], set[int]]:
+    """The buffers that are loaded from, and those that are stored into."""
+    loaded: set[int] = set()
+    stored: set[int] = set()
+    for stage in ir.stages(steps):
+        stored |= _stored(stage.body)
+        seen: set[int] = set()
+        for statement in ir.statements(stage.body):
+            for x in visited(ir.expressions(statement), seen):
+                if isinstance(x, Load):
+                    loaded.add(id(x.buffer))
+    return loaded, stored
 
 
-def accesses_of(x: Expr) -> set[int]:
-    """The accumulators that an expression reads, by id."""
-    return {id(y.accumulator) for y in visited([x]) if hasattr(y, "accumulator")}
-
-
-def _equal(a: Affine, b: Affine) -> bool:
-    if a.constant != b.constant:
-        return False
-    keys = a.terms.keys() | b.terms.keys()
-    return all(a.terms.get(k, 0) == b.terms.get(k, 0) for k in keys)
-
-
-def _loaded(stages: ir.Steps) -> set[int]:
-    found = {key for stage in ir.stages(stages) for key in accesses(stage.body).loads}
-    return found | {id(b) for b in ir.deciding(stages)}
+def _pruned(dead: set[int], stages: Sequence[ir.Stage]) -> list[ir.Stage]:
+    found = [replace(s, body=_without(s.body, dead)) for s in stages]
+    return [s for s in found if s.body]
 
 
 def _without(body: Sequence[ir.Statement], dead: set[int]) -> tuple[ir.Statement, ...]:

@@ -12,11 +12,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from headrace.compile.loops import ir
-from headrace.compile.loops.affine import affine
 from headrace.compile.loops.expr import Const, Expr, Index, Load
 from headrace.compile.loops.product import Product, Tail
 from headrace.compile.loops.rewrite import Rewriter, with_indices
-from headrace.compile.schedule.accesses import Accesses, accesses, independent
+from headrace.compile.schedule.accesses import Accesses, Place, accesses, independent, place
 from headrace.compile.schedule.flatten import flatten
 from headrace.compile.schedule.vectorize import vectorize
 
@@ -67,14 +66,14 @@ def _steps(steps: ir.Steps, uses: _Uses) -> ir.Steps:
 def _joined(stage: ir.Stage, before: list[ir.Step], uses: _Uses) -> bool:
     """Join a stage to the product that it reads, if all between may come later."""
     touches = accesses(stage.body)
-    for place in range(len(before) - 1, -1, -1):
-        step = before[place]
+    for number in range(len(before) - 1, -1, -1):
+        step = before[number]
         if not isinstance(step, ir.Stage):
             return False
         if step.how is not None and id(step.how.output.buffer) in touches.loads:
             found = _with_tail(step, step.how, stage, touches, uses)
             if found is not None:
-                before[place] = found
+                before[number] = found
             return found is not None
         if not independent(accesses(step.body), touches):
             return False
@@ -159,15 +158,14 @@ def _in_place(body: Body, how: Product, row: Index) -> bool:
     (loop,) = body
     assert isinstance(loop, ir.For)
     return all(
-        _place(offset) == {id(row): how.n, id(loop.index): 1}
-        for offset in accesses(body).loads[id(how.output.buffer)]
+        _factors(read) == {id(row): how.n, id(loop.index): 1}
+        for read in accesses(body).loads[id(how.output.buffer)].values()
     )
 
 
-def _place(offset: Expr) -> dict[int, int] | None:
+def _factors(where: Place) -> dict[int, int] | None:
     """How far each index moves an offset; None where there is a constant too."""
-    found = affine(offset)
-    return None if found.constant else {k: f for k, f in found.terms.items() if f}
+    return None if where.constant else {k: t.factor for k, t in where.terms.items()}
 
 
 def _target(body: Body, how: Product, uses: _Uses) -> ir.Buffer:
@@ -179,8 +177,9 @@ def _target(body: Body, how: Product, uses: _Uses) -> ir.Buffer:
     same = store.buffer.dtype is output.dtype and store.buffer.size == output.size
     if not uses.alone(output) or len(loop.body) != 1 or not same:
         return output
-    (offset, *_) = accesses(body).loads[id(output)]
-    return store.buffer if _place(offset) == _place(store.offset) else output
+    (read, *_) = accesses(body).loads[id(output)].values()
+    same = _factors(read) == _factors(place(store.offset))
+    return store.buffer if same else output
 
 
 def _renamed(body: Body, old: ir.Buffer, new: ir.Buffer) -> Body:

@@ -1,8 +1,9 @@
-"""Which loops run in lanes.
+"""Which loops run in lanes, and in how many.
 
 Of the loops that lie inside each other one is chosen: where the most accesses go from element
 to element, or stay. A loop qualifies if its steps don't depend on each other, except that they
-accumulate. Read `accesses.py` before.
+accumulate. Where little is done in a step, and above all where it accumulates, several vectors
+run side by side. Read `accesses.py` before.
 """
 
 from __future__ import annotations
@@ -16,15 +17,20 @@ from headrace.compile.llvm.cpu import host
 from headrace.compile.llvm.memory import NEAR
 from headrace.compile.loops import ir
 from headrace.compile.loops.accumulate import SPLITS
-from headrace.compile.loops.affine import Affine, affine, stride
-from headrace.compile.loops.checks import used_indices
 from headrace.compile.loops.expr import Apply, Expr, Index, Load
-from headrace.compile.loops.operations import FLOAT_FUNCTIONS
-from headrace.compile.schedule.accesses import Accesses, accesses, same_step, visited
+from headrace.compile.schedule.accesses import (
+    SLOW,
+    Accesses,
+    Place,
+    accesses,
+    place,
+    same_step,
+    visited,
+)
 
-COPIES = 4
-"""So many vectors accumulate side by side: fewer would wait for each other."""
-_SLOW = frozenset(FLOAT_FUNCTIONS) - {"abs", "floor", "ceil", "rint", "trunc", "sqrt"}
+_LIGHT, _MIDDLE = 8.0, 24.0  # instructions in a step for four vectors, and for two
+
+_GATHER, _SCATTER = 12.0, 48.0  # instructions' worth of lanes that lie apart: stores are slow
 
 
 def vectorize(loops: ir.Loops) -> ir.Loops:
@@ -50,73 +56,88 @@ def _best(statement: ir.Statement) -> _Choice:
     inner = [_best(s) for s in statement.body]
     plain = replace(statement, body=tuple([x.statement for x in inner]))
     found = _Choice(plain, statement.index.extent * sum(x.cost for x in inner))
-    count = lanes(statement)
-    if count > 1 and _qualifies(statement):
+    touches = accesses(statement.body)
+    count = lanes(statement, touches)
+    if count > 1 and _qualifies(statement, touches):
         cost = _loop_cost(statement, statement.index, count)
         if cost < found.cost:
-            copies = COPIES if _carried(statement) else 1
-            found = _Choice(replace(statement, lanes=count, copies=copies), cost)
+            wide = _side_by_side(statement, touches, count)
+            found = _Choice(replace(statement, lanes=wide), cost)
     return found
 
 
-def lanes(loop: ir.For) -> int:
+def lanes(loop: ir.For, touches: Accesses) -> int:
     """How many elements of a loop fit side by side; no more than it has, nearly."""
-    touched = accesses(loop.body)
-    sizes = [b.dtype.np.itemsize for b in touched.buffers.values()]
+    sizes = [b.dtype.np.itemsize for b in touches.buffers.values()]
     width = 64 if "+avx512f" in host().features else 32
-    most = width // max(4, min(sizes, default=8))
-    while most > 1 and loop.index.extent <= most // 2:
-        most //= 2
-    return most
+    return no_more(width // max(4, min(sizes, default=8)), loop.index.extent)
 
 
-def _carried(loop: ir.For) -> set[int]:
-    """The accumulators that a loop hands from step to step."""
-    touched = accesses(loop.body)
-    return touched.writes - touched.begun
+def no_more(count: int, extent: int) -> int:
+    """`count`, halved until it is not twice as many as there are."""
+    while count > 1 and extent <= count // 2:
+        count //= 2
+    return count
 
 
-def _qualifies(loop: ir.For) -> bool:
-    touched = accesses(loop.body)
-    if touched.sequential:
+def _side_by_side(loop: ir.For, touches: Accesses, count: int) -> int:
+    """Lanes in several vectors: sums wait for the one before, and light steps for the loop."""
+    several = 4 if touches.weight <= _LIGHT else 2 if touches.weight <= _MIDDLE else 1
+    if several == 4 and not touches.writes - touches.begun and not _accumulates(loop.body):
+        several = 2
+    for x in (x for s in ir.statements(loop.body) for x in visited(ir.expressions(s))):
+        if isinstance(x, Load) and place(x.offset).factor(loop.index) not in (0, 1):
+            return count
+    return no_more(count * several, loop.index.extent)
+
+
+def _accumulates(body: Sequence[ir.Statement]) -> bool:
+    """Whether a loop inside accumulates."""
+    loops = [s for s in ir.statements(tuple(body)) if isinstance(s, ir.For)]
+    return any(isinstance(s, ir.Update) for loop in loops for s in loop.body)
+
+
+def _qualifies(loop: ir.For, touches: Accesses) -> bool:
+    if touches.sequential:
         return False
-    carried = _carried(loop)
-    if carried & touched.reads:
+    carried = touches.writes - touches.begun
+    if carried & touches.reads:
         return False
     for statement in ir.statements(loop.body):
         if isinstance(statement, ir.Update) and statement.combine not in SPLITS:
             if any(id(a) in carried for a in statement.accumulators):
                 return False
-    return _apart(loop, touched)
+    return apart(loop, touches)
 
 
-def _apart(loop: ir.For, touched: Accesses) -> bool:
-    """Whether different steps touch different memory where one of them writes."""
+def apart(loop: ir.For, touches: Accesses, local: bool = False) -> bool:
+    """Whether different steps touch different memory where one of them writes.
+
+    Args:
+        local: local buffers don't count: each step, or thread, has its own.
+    """
     turning = {loop.index}
     turning |= {s.index for s in ir.statements(loop.body) if isinstance(s, ir.For)}
-    for key, stores in touched.stores.items():
-        places = [affine(x) for x in (*stores, *touched.loads.get(key, ()))]
-        if not same_step(_moving(places, turning, touched), [loop.index]):
-            return False
-    return True
+    return all(
+        same_step(_moving(touches.places(key), turning), [loop.index], touches.stores)
+        for key in touches.stores
+        if not (local and touches.buffers[key].local)
+    )
 
 
-def _moving(places: list[Affine], turning: set[Index], touched: Accesses) -> list[Affine]:
+def _moving(places: list[Place], turning: set[Index]) -> list[Place]:
     """Offsets without what they share and what stays the same while some loops turn."""
-    fixed = set()
-    for key, atom in places[0].atoms.items():
-        same = all(p.terms.get(key, 0) == places[0].terms[key] for p in places)
-        if same and not turning & used_indices([atom]) and not _changes(atom, touched):
-            fixed.add(key)
-    return [
-        Affine(p.constant, {k: f for k, f in p.terms.items() if k not in fixed}, p.atoms)
-        for p in places
-    ]
-
-
-def _changes(atom: Expr, touched: Accesses) -> bool:
-    """Whether an expression loads what is written."""
-    return any(isinstance(x, Load) and id(x.buffer) in touched.stores for x in visited([atom]))
+    fixed = {
+        key
+        for key, term in places[0].terms.items()
+        if turning.isdisjoint(term.inside)
+        and all(key in p.terms and p.terms[key].factor == term.factor for p in places)
+    }
+    found = []
+    for p in places:
+        terms = {k: t for k, t in p.terms.items() if k not in fixed}
+        found.append(Place(p.constant, terms, p.sources, p.reads))
+    return found
 
 
 def _cost(statement: ir.Statement, index: Index | None) -> float:
@@ -127,27 +148,30 @@ def _cost(statement: ir.Statement, index: Index | None) -> float:
         return 1 + sum(_cost(s, index) for s in statement.body)
     cost = 0.0
     if isinstance(statement, ir.Store):
-        cost += _access(statement.offset, index, statement.buffer)
+        cost += _access(statement.offset, index, statement.buffer, _SCATTER)
     for x in visited(ir.expressions(statement)):
         if isinstance(x, Load):
             cost += _access(x.offset, index, x.buffer)
         elif isinstance(x, Apply):
-            cost += 15 if x.name in _SLOW else 0.5
+            cost += 15 if x.name in SLOW else 0.5
     return cost + 0.25
 
 
 def _loop_cost(loop: ir.For, index: Index | None, count: int) -> float:
     steps = math.ceil(loop.index.extent / count)
-    end = 20.0 if count > 1 and _carried(loop) else 0.0
+    touches = accesses(loop.body)
+    end = 20.0 if count > 1 and touches.writes - touches.begun else 0.0
     return end + 1 + steps * sum(_cost(s, index) for s in loop.body)
 
 
-def _access(offset: Expr, index: Index | None, buffer: ir.Buffer) -> float:
+def _access(
+    offset: Expr, index: Index | None, buffer: ir.Buffer, apart: float = _GATHER
+) -> float:
     if index is None:
         return 1
-    step = stride(offset, index)
+    step = place(offset).factor(index)
     if step == 0:
         return 0.5
     if step is None or buffer.dtype.is_complex and step != 1:
-        return 12
-    return 1 if step == 1 else 2 if step == -1 or 1 < step <= NEAR else 12
+        return apart
+    return 1 if step == 1 else 2 if step == -1 or 1 < step <= NEAR else apart
