@@ -25,6 +25,8 @@ from headrace.core.op import Kind, Spec
 
 CHEAP = 2
 """What takes so many operations an element is computed again rather than stored."""
+DEEPEST = 24
+"""So many rules may be evaluated within each other; then there is a value in memory."""
 
 
 class Refused(Exception):
@@ -61,6 +63,7 @@ class Lowering:
         self.open: tuple[Lowering, ...] = (*outer, self)
         self.views: dict[Value, Any] = dict(zip(program.inputs, given, strict=True))
         self.depends: dict[Value, frozenset[int]] = {}
+        self.depth: dict[Value, int] = {}
         self.readers: dict[Value, list[Node]] = {}
         self.last: dict[Value, int] = {}
         self.now = -1
@@ -104,16 +107,19 @@ class Lowering:
             self.overwritten(changed)
         found = self._applied(node)
         depends: frozenset[int] = _NONE.union(*[self.depends[v] for v in node.reads])
+        depth = 1 + max([self.depth.get(v, 0) for v in node.reads], default=0)
         for value, view in zip(node.outputs, found, strict=True):
-            self.define(value, view, depends)
+            self.define(value, view, depends, depth)
 
-    def define(self, value: Value, view: Any, depends: frozenset[int]) -> None:
+    def define(self, value: Value, view: Any, depends: frozenset[int], depth: int) -> None:
         """Let a value have a view, which is stored if that is better."""
         self.views[value] = view
         fixed = not isinstance(view, View) or isinstance(view, Stored)
         self.depends[value] = self._memory(view) if fixed else depends
-        if not fixed and self._wants_memory(value, view):
-            self.store(value)
+        if not fixed:
+            self.depth[value] = depth
+            if depth >= DEEPEST or self._wants_memory(value, view):
+                self.store(value)
 
     def changed(self, node: Node) -> set[int]:
         """The buffers of variables that a node writes to, by id."""
@@ -190,6 +196,7 @@ class Lowering:
         """Let a value be memory of its own, as it is now."""
         self.views[value] = self.c.copied(self.views[value])
         self.depends[value] = _NONE
+        self.depth.pop(value, None)
 
     def kept(self, value: Value) -> bool:
         """Whether a value is still needed after the present node, or not this program's own."""
