@@ -248,6 +248,20 @@ def rewritten(steps: Steps, change: Callable[[tuple[Stage, ...]], Iterable[Stage
     return tuple(found)
 
 
+def kept(steps: Steps, wanted: Callable[[Stage], bool]) -> Steps:
+    """The steps without the stages that are not wanted."""
+    found: list[Step] = []
+    for step in steps:
+        match step:
+            case Stage():
+                found += [step] if wanted(step) else []
+            case Repeat(head, condition, body):
+                found.append(Repeat(kept(head, wanted), condition, kept(body, wanted)))
+            case Branch(index, sides):
+                found.append(Branch(index, tuple([kept(side, wanted) for side in sides])))
+    return tuple(found)
+
+
 def statements(body: tuple[Statement, ...]) -> Iterator[Statement]:
     """All statements in a body, outer ones first."""
     for statement in body:

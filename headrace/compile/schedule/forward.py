@@ -111,10 +111,26 @@ def without_dead(loops: ir.Loops) -> ir.Loops:
         loaded |= {id(b) for b in ir.deciding(steps)}
         loaded |= {id(b) for stage in ir.stages(steps) for b in stage.copies}
         dead = {id(b) for b in temporaries if id(b) not in loaded}
+        dead -= _held(steps, dead)
         temporaries = tuple([b for b in temporaries if id(b) not in dead])
         if dead.isdisjoint(stored):
             return replace(loops, stages=steps, temporaries=temporaries)
         steps = ir.rewritten(steps, partial(_pruned, dead))
+        steps = ir.kept(steps, partial(_useful, dead))
+
+
+def _useful(dead: set[int], stage: ir.Stage) -> bool:
+    """False for a stage that runs as a matrix product and stores nothing that anybody loads."""
+    return stage.how is None or not _stored(stage.body) <= dead
+
+
+def _held(steps: ir.Steps, dead: set[int]) -> set[int]:
+    """What a matrix product stores beside what is needed of it."""
+    found: set[int] = set()
+    for stage in ir.stages(steps):
+        if stage.how is not None and _useful(dead, stage):
+            found |= _stored(stage.body)
+    return found
 
 
 def _memory(steps: Iterable[ir.Step]) -> tuple[set[int], set[int]]:
