@@ -24,6 +24,8 @@ Body = tuple[ir.Statement, ...]
 
 def tails(loops: ir.Loops) -> ir.Loops:
     """The program with maps joined to the products that they read."""
+    if all(stage.how is None for stage in ir.stages(loops.stages)):
+        return loops
     steps = _steps(loops.stages, _Uses(loops))
     used = {key for stage in ir.stages(steps) for key in accesses(stage.body).buffers}
     used |= {id(b) for b in ir.deciding(steps)}
@@ -32,10 +34,13 @@ def tails(loops: ir.Loops) -> ir.Loops:
 
 
 class _Uses:
-    """In how many stages each buffer is loaded, and which ones are temporaries."""
+    """In how many stages each buffer is loaded, which ones are temporaries, and which ones
+    products fill."""
 
     def __init__(self, loops: ir.Loops) -> None:
         self.counts: dict[int, int] = {}
+        every = ir.stages(loops.stages)
+        self.products = {id(s.how.output.buffer) for s in every if s.how is not None}
         for stage in ir.stages(loops.stages):
             for key in accesses(stage.body).loads:
                 self.counts[key] = self.counts.get(key, 0) + 1
@@ -66,6 +71,8 @@ def _steps(steps: ir.Steps, uses: _Uses) -> ir.Steps:
 def _joined(stage: ir.Stage, before: list[ir.Step], uses: _Uses) -> bool:
     """Join a stage to the product that it reads, if all between may come later."""
     touches = accesses(stage.body)
+    if touches.loads.keys().isdisjoint(uses.products):
+        return False
     for number in range(len(before) - 1, -1, -1):
         step = before[number]
         if not isinstance(step, ir.Stage):
