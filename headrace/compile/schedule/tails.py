@@ -80,7 +80,9 @@ def _joined(stage: ir.Stage, before: list[ir.Step], uses: _Uses) -> bool:
         if step.how is not None and id(step.how.output.buffer) in touches.loads:
             found = _with_tail(step, step.how, stage, touches, uses)
             if found is not None:
+                assert found.how is not None
                 before[number] = found
+                uses.products.add(id(found.how.output.buffer))
             return found is not None
         if not independent(accesses(step.body), touches):
             return False
