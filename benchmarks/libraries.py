@@ -16,6 +16,7 @@ ENVIRONMENT = {
     **os.environ,
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TF_USE_LEGACY_KERAS": "1",
+    "HEADRACE_CACHE": str(ROOT / ".cache" / "headrace"),
     "TORCHINDUCTOR_CACHE_DIR": str(ROOT / ".cache" / "torchinductor"),
 }
 

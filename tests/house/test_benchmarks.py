@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import headrace as tf
-from benchmarks import data, libraries, measure, report, run, worker
+from benchmarks import data, figures, libraries, measure, report, run, worker
 from benchmarks.cases import CACHED, CALL, CASES, IMPORT, MEMORY, TRAINING, Ask, Case, chosen
 from benchmarks.implementations import numpy as in_numpy
 from benchmarks.implementations import tensorflow as in_headrace
@@ -212,3 +212,17 @@ def test_the_history_names_no_paths():
         text = json.dumps(line)
         assert "/home" not in text and str(libraries.ROOT) not in text
     assert all(case.kind == CALL for case in TRAINING)
+
+
+@pytest.mark.parametrize("path", figures.FILES, ids=lambda path: path.name)
+def test_tables_of_figures_come_from_the_last_line_of_the_history(path):
+    text = path.read_text(encoding="utf-8")
+    last = report.lines_of_history()[-1]
+    assert figures.written(text, last, figures.FILES[path]) == text
+
+
+def test_a_table_of_figures():
+    line = {"microseconds": {"t + u": {"headrace": 0.5, "torch": 1.0}}, "bytes": {}}
+    assert figures.table(line, CASES).splitlines()[2] == (
+        "| `t + u` | 0.5 µs | | | | | 1 µs | | |"
+    )
