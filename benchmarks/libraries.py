@@ -13,7 +13,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 PEERS = Path(os.environ.get("HEADRACE_PEERS", ROOT / ".peers" / "bin" / "python"))
 ENVIRONMENT = {
-    **os.environ,
+    # Bytecode is kept, as it is in any installation; the first round fills what is missing.
+    **{name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TF_USE_LEGACY_KERAS": "1",
     "HEADRACE_CACHE": str(ROOT / ".cache" / "headrace"),
