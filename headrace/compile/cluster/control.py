@@ -22,7 +22,8 @@ from headrace.compile.loops import ir
 from headrace.compile.loops.expr import cast
 from headrace.compile.loops.lower import CannotLower
 from headrace.compile.loops.views import Stored, View
-from headrace.compile.passes.program import Node, has_effect, static
+from headrace.compile.passes.dead import dead
+from headrace.compile.passes.program import Node, Program, Value, has_effect, static
 from headrace.core.graph import Const
 from headrace.core.op import Kind, Spec
 
@@ -100,8 +101,15 @@ class _Loop:
             content = specs[place].value if isinstance(specs[place].value, Spec) else None
             specs[place] = Spec(variables[place].shape, variables[place].dtype, content)
         self.cond, self.body = program_of_body(cond, specs), program_of_body(body, specs)
+        self.body = _needed(self.body, self.cond, count, self._unread())
         for place in range(count, len(node.inputs)):
             outer.settle(node.inputs[place])
+
+    def _unread(self) -> set[int]:
+        """The loop variables whose last value nobody reads."""
+        outer = self.outer
+        values = enumerate(self.node.outputs[: self.count])
+        return {place for place, value in values if value not in outer.last}
 
     def run(self) -> tuple[Any, ...]:
         c, node = self.c, self.node
@@ -206,6 +214,40 @@ class _Loop:
                 if id(target) in body.depends[value]:
                     body.store(value)
             self.c.write(target, body.views[fetches[place]])
+
+
+def _needed(body: Program, cond: Program, count: int, unread: set[int]) -> Program:
+    """The body without the work on loop variables that serve only themselves.
+
+    Args:
+        body, cond: the loop's programs; the first `count` inputs are its variables.
+        unread: the variables that nobody reads after the loop.
+    """
+    places = {value: place for place, value in enumerate(body.inputs[:count])}
+    asked = _read(cond) | set(cond.fetches)
+    tested = {place for place, v in enumerate(cond.inputs[:count]) if v in asked}
+    needed = (set(range(count)) - unread) | tested
+    while True:
+        fetches = [
+            value if place >= count or place in needed else body.inputs[place]
+            for place, value in enumerate(body.fetches)
+        ]
+        found = dead(Program(body.nodes, body.inputs, tuple(fetches), body.name, body.source))
+        reads = _read(found)
+        more = {places[v] for v in reads if v in places} - needed
+        more |= {
+            places[v]
+            for place, v in enumerate(fetches)
+            if v in places and (place >= count or place in needed)
+        } - needed
+        if not more:
+            return found
+        needed |= more
+
+
+def _read(program: Program) -> set[Value]:
+    """What the nodes of a program read."""
+    return {value for node in program.nodes for value in node.reads}
 
 
 def _can_move(node: Node) -> bool:
