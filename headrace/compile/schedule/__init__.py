@@ -8,6 +8,7 @@ from __future__ import annotations
 from headrace.compile.loops import ir
 from headrace.compile.loops.verify import verify
 from headrace.compile.schedule.contract import contract, share
+from headrace.compile.schedule.early import early
 from headrace.compile.schedule.flatten import flatten, unwrap
 from headrace.compile.schedule.forward import forward
 from headrace.compile.schedule.fuse import fuse
@@ -23,6 +24,7 @@ STEPS = (
     tails,  # before others take the maps that join them
     share,  # products are done: whole rows for threads where there are tails
     unwrap,  # loops are compared by their extents
+    early,  # before loops are joined: numbers would stand between them
     fuse,  # what runs in one loop shares loads and needs no memory between
     forward,  # what a loop stored is at hand; then nobody may read it from memory
     shrink,  # what is left of temporaries is kept near
