@@ -29,9 +29,11 @@ test: $(READY) $(HOUSING)
 smoke: $(READY) $(HOUSING)
 	$(PY) -m pytest -m smoke tests/house tests/cli tests/notes
 
-## make full         all tests, the long ones included
+## make full         all tests, the long ones included; functions by kernels alone and compiled at once, too
 full: $(READY) $(HOUSING)
 	$(PY) -m pytest -m "full or not full"
+	HEADRACE_COMPILE=never $(PY) -m pytest tests/trace tests/keras tests/notes
+	HEADRACE_COMPILE=always $(PY) -m pytest tests/trace tests/keras tests/notes
 
 ## make lint         ruff (rules and format) and the type checker
 lint: $(READY)
