@@ -12,6 +12,7 @@ from headrace.compile.schedule.early import early
 from headrace.compile.schedule.flatten import flatten, unwrap
 from headrace.compile.schedule.forward import forward
 from headrace.compile.schedule.fuse import fuse
+from headrace.compile.schedule.guards import guards
 from headrace.compile.schedule.shrink import shrink
 from headrace.compile.schedule.split import split
 from headrace.compile.schedule.tails import tails
@@ -23,6 +24,7 @@ STEPS = (
     contract,  # first: other steps leave matrix products alone
     tails,  # before others take the maps that join them
     share,  # products are done: whole rows for threads where there are tails
+    guards,  # whether checks hold is a reduction like others
     unwrap,  # loops are compared by their extents
     early,  # before loops are joined: numbers would stand between them
     fuse,  # what runs in one loop shares loads and needs no memory between
