@@ -21,7 +21,7 @@ CASES = [
 
 @pytest.mark.parametrize("block", CASES)
 def test_answers(block):
-    transcript.quiet()
     expected = transcript.statements(block)
-    given = transcript.statements(transcript.run(block, tf))
+    with transcript.quiet():
+        given = transcript.statements(transcript.run(block, tf))
     assert given == expected

@@ -13,6 +13,8 @@ import copy
 import logging
 import pickle
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,13 @@ def load(path: Path) -> list[str]:
     return blocks(path.read_text(encoding="utf-8"))
 
 
-def quiet() -> None:
+@contextmanager
+def quiet() -> Iterator[None]:
     """Let no warning about dtypes through while answers are compared."""
-    logging.getLogger("headrace").setLevel(logging.ERROR)
+    logger = logging.getLogger("headrace")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
