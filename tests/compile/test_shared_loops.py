@@ -15,6 +15,7 @@ from headrace.base import dtypes
 from headrace.compile import executable, interpret
 from headrace.compile.llvm import parallel, pool
 from headrace.compile.loops import ir
+from headrace.compile.loops.accumulate import carried
 from headrace.compile.loops.expr import Index, Load, const
 from headrace.compile.loops.verify import verify
 from headrace.compile.run import executable as executables
@@ -28,19 +29,17 @@ def random(*parts: object) -> np.random.Generator:
 
 
 def share(loops: ir.Loops) -> ir.Loops:
-    """The schedule, and every outermost loop shared."""
+    """The schedule, and every outermost loop shared that hands no register on."""
     loops = schedule(loops)
 
+    def marked(statement: ir.Statement) -> ir.Statement:
+        if isinstance(statement, ir.If):
+            return ir.If(statement.condition, tuple([marked(s) for s in statement.body]))
+        free = isinstance(statement, ir.For) and not carried(statement.body)
+        return replace(statement, threads=True) if free else statement
+
     def change(stages: Any) -> list[ir.Stage]:
-        return [
-            replace(
-                s,
-                body=tuple(
-                    [replace(x, threads=True) if isinstance(x, ir.For) else x for x in s.body]
-                ),
-            )
-            for s in stages
-        ]
+        return [replace(s, body=tuple([marked(x) for x in s.body])) for s in stages]
 
     return replace(loops, stages=ir.rewritten(loops.stages, change))
 
