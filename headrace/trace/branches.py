@@ -63,7 +63,7 @@ class If(Op):
     def lower(  # type: ignore
         c: Any, *inputs: Any, branches: Any, count: int, extras: Any
     ) -> Any:
-        return c.branches(branches, inputs[0], inputs[1:], count, extras)
+        return c.branches(branches, count, extras)
 
     def grad(  # type: ignore[misc]
         dys: Any, ys: Any, *inputs: Any, branches: Any, count: int, extras: Any

@@ -78,7 +78,7 @@ class While(Op):
     def lower(  # type: ignore
         c: Any, *inputs: Any, cond: Any, body: Any, count: int, recorded: bool
     ) -> Any:
-        return c.loop(cond, body, inputs, count, recorded)
+        return c.loop(cond, body, count, recorded)
 
     def grad(  # type: ignore[misc]
         dys: Any, ys: Any, *inputs: Any, cond: Any, body: Any, count: int, recorded: bool

@@ -21,7 +21,7 @@ from headrace.compile.cluster.support import writes
 from headrace.compile.loops import ir
 from headrace.compile.loops.expr import cast
 from headrace.compile.loops.lower import CannotLower
-from headrace.compile.loops.views import Stored, View
+from headrace.compile.loops.views import Stored
 from headrace.compile.passes.dead import dead
 from headrace.compile.passes.program import Node, Program, Value, has_effect, static
 from headrace.core.graph import Const
@@ -34,21 +34,14 @@ _MOVABLE = frozenset({Kind.ELEMENTWISE, Kind.REDUCE, Kind.MOVEMENT, Kind.CONTRAC
 class ClusterBuilder(ListRules, ProgramBuilder):
     """`c` with branches, loops and lists."""
 
-    def branches(
-        self,
-        bodies: Sequence[Any],
-        index: View,
-        operands: Sequence[Any],
-        count: int,
-        extras: Any,
-    ) -> tuple[Any, ...]:
+    def branches(self, bodies: Sequence[Any], count: int, extras: Any) -> tuple[Any, ...]:
         """One of several bodies, by a bool (true: the first) or a number."""
         outer: Lowering = self.current
         node = outer.program.nodes[outer.now]
         for value in node.inputs:
             outer.settle(value)
         operands = [outer.views[value] for value in node.inputs]
-        which = self.carry((), index.dtype)
+        which = self.carry((), operands[0].dtype)
         self.write(which, operands[0])
         wanted = [[(i, i) for i in range(count)] for _ in bodies]
         for place, (branch, i) in enumerate(extras):
@@ -69,10 +62,8 @@ class ClusterBuilder(ListRules, ProgramBuilder):
         self.current = outer
         return tuple([_held(result) for result in results])
 
-    def loop(
-        self, cond: Any, body: Any, operands: Sequence[Any], count: int, recorded: bool
-    ) -> tuple[Any, ...]:
-        """A body as long as a condition holds; the first `count` operands are its variables."""
+    def loop(self, cond: Any, body: Any, count: int, recorded: bool) -> tuple[Any, ...]:
+        """A body as long as a condition holds; the first `count` inputs are its variables."""
         outer: Lowering = self.current
         node = outer.program.nodes[outer.now]
         found = _Loop(self, outer, node, cond, body, count, recorded).run()

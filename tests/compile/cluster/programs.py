@@ -88,7 +88,7 @@ class Program:
         makers = [self._unary] * 4 + [self._binary] * 5 + [self._reduce] * 3 + [self._move] * 4
         makers += [self._integer] * 2 + [self._choose] * 2 + [self._matmul] * 2
         makers += [self._softmax, self._scan, self._gather, self._assign, self._read]
-        makers += [self._branch, self._loop, self._half]
+        makers += [self._branch, self._loop, self._halved]
         while len(self.steps) < count:
             maker = makers[self.rng.integers(len(makers))]
             made = maker(values)
@@ -251,9 +251,9 @@ class Program:
 
         return ("while", (k,), loop)
 
-    def _half(self, values: list[Any]) -> Step | None:
+    def _halved(self, values: list[Any]) -> Step | None:
         k = self._any_float(values)
-        return ("half", (k,), lambda _, x: tf.cast(x, x.dtype) * 0.5)
+        return ("halved", (k,), lambda _, x: x * 0.5)
 
 
 def run(
