@@ -248,6 +248,20 @@ def rewritten(steps: Steps, change: Callable[[tuple[Stage, ...]], Iterable[Stage
     return tuple(found)
 
 
+def each(steps: Steps, change: Callable[[Stage], Stage]) -> Steps:
+    """The steps with each stage changed, wherever it stands."""
+    found: list[Step] = []
+    for step in steps:
+        match step:
+            case Stage():
+                found.append(change(step))
+            case Repeat(head, condition, body):
+                found.append(Repeat(each(head, change), condition, each(body, change)))
+            case Branch(index, sides):
+                found.append(Branch(index, tuple([each(s, change) for s in sides])))
+    return tuple(found)
+
+
 def kept(steps: Steps, wanted: Callable[[Stage], bool]) -> Steps:
     """The steps without the stages that are not wanted."""
     found: list[Step] = []

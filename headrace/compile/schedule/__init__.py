@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from headrace.compile.loops import ir
 from headrace.compile.loops.verify import verify
+from headrace.compile.schedule.batch import batch
 from headrace.compile.schedule.contract import contract, share
 from headrace.compile.schedule.early import early
 from headrace.compile.schedule.flatten import flatten, unwrap
@@ -21,7 +22,8 @@ from headrace.compile.schedule.tile import tile
 from headrace.compile.schedule.vectorize import vectorize
 
 STEPS = (
-    contract,  # first: other steps leave matrix products alone
+    batch,  # first: it makes large products of small ones
+    contract,  # other steps leave matrix products alone
     tails,  # before others take the maps that join them
     share,  # products are done: whole rows for threads where there are tails
     guards,  # whether checks hold is a reduction like others

@@ -12,7 +12,7 @@ before.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ def contract(loops: ir.Loops) -> ir.Loops:
         how = product(stage, f"copies{next(count)}")
         return stage if how is None else replace(stage, how=how)
 
-    return replace(loops, stages=_each(loops.stages, decided))
+    return replace(loops, stages=ir.each(loops.stages, decided))
 
 
 def share(loops: ir.Loops) -> ir.Loops:
@@ -43,23 +43,9 @@ def share(loops: ir.Loops) -> ir.Loops:
     def shared(stage: ir.Stage) -> ir.Stage:
         return stage if stage.how is None else replace(stage, how=tiles.share(stage.how))
 
-    steps = _each(loops.stages, shared)
+    steps = ir.each(loops.stages, shared)
     copies = [b for stage in ir.stages(steps) for b in stage.copies]
     return replace(loops, stages=steps, temporaries=(*loops.temporaries, *copies))
-
-
-def _each(steps: ir.Steps, change: Callable[[ir.Stage], ir.Stage]) -> ir.Steps:
-    """The steps with each stage changed, wherever it stands."""
-    found: list[ir.Step] = []
-    for step in steps:
-        match step:
-            case ir.Stage():
-                found.append(change(step))
-            case ir.Repeat(head, condition, body):
-                found.append(ir.Repeat(_each(head, change), condition, _each(body, change)))
-            case ir.Branch(index, sides):
-                found.append(ir.Branch(index, tuple([_each(s, change) for s in sides])))
-    return tuple(found)
 
 
 class Turn(NamedTuple):
