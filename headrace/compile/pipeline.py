@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from headrace.compile.cluster.call import Immediate
 from headrace.compile.optimize import PIPELINE, optimized
 from headrace.compile.passes.program import program_of
 from headrace.compile.run.plan import Plan
@@ -30,4 +31,4 @@ def runner(
     return Tiers(optimized(program_of(graph, inputs, fetches, name)), at_once)
 
 
-__all__ = ["PIPELINE", "Plan", "Tiers", "optimized", "program_of", "runner"]
+__all__ = ["Immediate", "PIPELINE", "Plan", "Tiers", "optimized", "program_of", "runner"]

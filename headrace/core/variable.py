@@ -6,6 +6,10 @@ so a tensor that was read before an assignment keeps its own value (copy on writ
 the array is what Python counts anyway: its references. Updates of one variable are ordered by
 its lock, under which readers take the array; a refused update changes nothing. Scatter updates
 stand in `core/scatter.py`.
+
+Short compiled programs need no lock: they keep the interpreter's, and take a buffer only while
+nobody but its variable holds it. So whoever computes a new value from the old one takes a
+reference to the buffer before looking at it, and keeps it until the new value is there.
 """
 
 from __future__ import annotations
@@ -106,6 +110,7 @@ class Variable(Scatter):
     array([11., 12.], dtype=float32)
     """
 
+    __slots__ = ("_buffer",)  # compiled code reads it at its place in the object
     __array_priority__ = 100
     _buffer: np.ndarray
 
@@ -399,16 +404,20 @@ class Variable(Scatter):
                 op,
             )
         with self._lock:
-            if sys.getrefcount(self._buffer) <= OWNED:
-                ufunc(self._buffer, change, out=self._buffer)
+            buffer = self._buffer
+            if sys.getrefcount(buffer) <= OWNED:
+                ufunc(buffer, change, out=buffer)
             else:
-                self._buffer = np.asarray(ufunc(self._buffer, change))
+                self._buffer = np.asarray(ufunc(buffer, change))
 
     def _writable(self) -> np.ndarray:
-        """The buffer, after making sure that nobody else holds it. Call under the lock."""
-        if sys.getrefcount(self._buffer) > OWNED:
-            self._buffer = self._buffer.copy()
-        return self._buffer
+        """The buffer, after making sure that nobody else holds it. Call under the lock, and
+        keep what it gives until it is changed."""
+        buffer = self._buffer
+        if sys.getrefcount(buffer) <= OWNED:
+            return buffer
+        self._buffer = own = buffer.copy()
+        return own
 
     def eval(self, session: Any = None) -> Any:
         """The value in a session: there is none."""
@@ -532,14 +541,16 @@ def _restore(
 
 
 def _count_of_owned() -> int:
-    """What `sys.getrefcount(self._buffer)` says when only the variable holds it."""
+    """What `sys.getrefcount(buffer)` says when only a variable and `buffer` hold it."""
 
     class Probe:
-        pass
+        __slots__ = ("_buffer",)
+        _buffer: np.ndarray
 
     probe = Probe()
-    probe._buffer = np.zeros(1)  # type: ignore[attr-defined]
-    return sys.getrefcount(probe._buffer)  # type: ignore[attr-defined]
+    probe._buffer = np.zeros(1)
+    buffer = probe._buffer
+    return sys.getrefcount(buffer)
 
 
 OWNED = _count_of_owned()

@@ -158,12 +158,12 @@ def _joined(
     rule: Rule, columns: Sequence[Sequence[Variable]], arrays: Sequence[np.ndarray]
 ) -> None:
     with _Held([variable for column in columns for variable in column]):
-        flat = [np.concatenate([v._buffer.reshape(-1) for v in column]) for column in columns]
+        buffers = [[variable._writable() for variable in column] for column in columns]
+        flat = [np.concatenate([b.reshape(-1) for b in column]) for column in buffers]
         _in_place(rule, flat, np.concatenate([array.reshape(-1) for array in arrays]))
         begin = 0
         for place, array in enumerate(arrays):
             end = begin + array.size
-            for column, values in zip(columns, flat, strict=True):
-                part = values[begin:end].reshape(array.shape)
-                column[place]._writable()[...] = part
+            for column, values in zip(buffers, flat, strict=True):
+                column[place][...] = values[begin:end].reshape(array.shape)
             begin = end

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from numpy import ndarray
+
 from headrace.base import errors, nest
 from headrace.base.dtypes import kernel_name
 from headrace.base.export import export
 from headrace.base.lazy import lazy_module
+from headrace.compile.pipeline import Immediate
 from headrace.core.context import modes, state
 from headrace.core.convert import convert
 from headrace.core.graph import Node, Symbol
@@ -52,6 +55,10 @@ class ConcreteFunction:
         self._nested = len(self._captured) < len(self._outside)
         outputs = graph.structured_outputs
         self._single = isinstance(outputs, Symbol)
+        flat = outputs.__class__ in (tuple, list)
+        self._row = outputs.__class__ if flat and set(map(type, outputs)) <= {Symbol} else None
+        self._known_shortcut: Shortcut | None = None
+        self._asked = False  # whether it can have one
         self.name = graph.name.encode()
 
     # What it is
@@ -144,6 +151,16 @@ class ConcreteFunction:
             return wrap(results[0])
         return self._packed([wrap(r) for r in results])
 
+    @property
+    def _shortcut(self) -> Shortcut | None:
+        """How it is called with arrays at once, if its native code is there and all that it
+        takes besides is what was captured."""
+        if not self._asked and self._body.runner.native is not None:
+            found = None if self._nested else self._body.runner.immediate(self._captured)
+            self._known_shortcut = None if found is None else Shortcut(self, found)
+            self._asked = True
+        return self._known_shortcut
+
     def _given(self) -> list[Any]:
         """What the captures stand for at a call, in this thread's graph if it builds one."""
         if state.graph is None:
@@ -157,9 +174,11 @@ class ConcreteFunction:
         return self.graph.arguments_in(state.graph, self.graph.name)
 
     def _packed(self, flat: Sequence[Any]) -> Any:
-        structured = self.graph.structured_outputs
         if self._single:
             return flat[0]
+        if self._row is not None:
+            return self._row(flat)
+        structured = self.graph.structured_outputs
         rest = iter(flat)
         return nest.map_structure(lambda form: _rebuilt(form, rest), structured)
 
@@ -314,6 +333,29 @@ class ConcreteFunction:
 
     def __str__(self) -> str:
         return f"ConcreteFunction {self.pretty_printed_signature()}"
+
+
+class Shortcut:
+    """A trace with its native code: `call(*arrays, *rest)`, as `Immediate` says.
+
+    Attributes:
+        count: of the arguments.
+        borrowed: the class of arrays that the code may have as they are, besides tensors'.
+        single: whether a tensor is what it returns.
+    """
+
+    __slots__ = ("borrowed", "call", "concrete", "count", "error", "rest", "single")
+
+    def __init__(self, concrete: ConcreteFunction, native: Immediate) -> None:
+        self.concrete = concrete
+        self.count = len(concrete.graph.inputs)
+        self.borrowed = ndarray if native.borrows else None
+        self.single = concrete._single
+        self.call, self.rest, self.error = native.call, native.rest, native.error
+
+    def packed(self, results: Sequence[Any]) -> Any:
+        """The results as tensors in their structure."""
+        return self.concrete._packed([wrap(result) for result in results])
 
 
 def _described_value(value: Any) -> str:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from numpy import ndarray
+
 from headrace.base import nest
 from headrace.base.export import export
 from headrace.base.lazy import lazy_module
@@ -28,7 +30,7 @@ from headrace.core.variable import hooks as variable_hooks
 from headrace.trace import autograph as autographs
 from headrace.trace import signature as signatures
 from headrace.trace.body import Body
-from headrace.trace.concrete import ConcreteFunction, as_result
+from headrace.trace.concrete import ConcreteFunction, Shortcut, as_result
 from headrace.trace.func_graph import NUMBERS, FuncGraph, array_of
 from headrace.trace.signature import Bound, Fixed, Signature
 from headrace.trace.traces import Trace, Traces
@@ -60,6 +62,7 @@ class Function:
         self._lock = threading.RLock()
         self._traces = Traces(self)
         self._fast: dict[Any, ConcreteFunction] = {}
+        self._shortcut: Shortcut | None = None  # of the trace that was called last
         self._bound_to: WeakKeyDictionary[Any, Function] = WeakKeyDictionary()
         self._created: list[Variable] | None = None
         self._signature_: Signature | None = None
@@ -163,29 +166,56 @@ class Function:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function; a form of arguments that is new is traced first."""
-        if not kwargs and not _Mode.eager and not modes and not state.devices:
-            key: list[Any] = []
-            tensors = []
-            for value in args:
-                kind = value.__class__
-                if kind is EagerTensor:
-                    array = value._array
-                    tensors.append(value)
-                    key.append(array.dtype)
-                    key.append(array.shape)
-                elif kind is int or kind is float or kind is bool or kind is str:
-                    key.append(kind)
-                    key.append(value)
-                else:
-                    break
+        short = self._shortcut
+        if (
+            short is not None
+            and len(args) == short.count
+            and not (kwargs or modes or _Mode.eager or state.devices)
+        ):
+            borrowed = short.borrowed
+            arrays = [
+                v._array
+                if v.__class__ is EagerTensor
+                else v
+                if v.__class__ is borrowed
+                else None
+                for v in args
+            ]
+            results = short.call(*arrays, *short.rest)
+            if results.__class__ is tuple:
+                self._traces.called(short.concrete)
+                return wrap(results[0]) if short.single else short.packed(results)
+            if results.__class__ is bytes:
+                self._traces.called(short.concrete)
+                raise short.error(results)
+        if kwargs or _Mode.eager or state.devices:
+            return self._call(args, kwargs, None)
+        return self._by_form(args)
+
+    def _by_form(self, args: Sequence[Any]) -> Any:
+        """Find the trace by the arguments' forms, without binding them, if it was there."""
+        key: list[Any] = []
+        tensors = []
+        for value in args:
+            kind = value.__class__
+            if kind is EagerTensor or kind is ndarray:
+                tensors.append(value)
+                array = value._array if kind is EagerTensor else value
+                key.append(array.dtype)
+                key.append(array.shape)
+            elif kind is int or kind is float or kind is bool or kind is str:
+                key.append(kind)
+                key.append(value)
             else:
-                concrete = self._fast.get(tuple(key))
-                if concrete is not None:
-                    traces = self._traces
-                    traces.calls = concrete.called = traces.calls + 1
-                    return concrete.run(tensors)
-                return self._call(args, kwargs, tuple(key))
-        return self._call(args, kwargs, None)
+                return self._call(args, {}, None)
+        form = tuple(key)
+        concrete = self._fast.get(form)
+        if concrete is None:
+            return self._call(args, {}, form)
+        self._traces.called(concrete)
+        results = concrete.run([signatures.as_leaf(value) for value in tensors])
+        self._shortcut = concrete._shortcut
+        return results
 
     def _call(self, args: Sequence[Any], kwargs: dict[str, Any], fast: Any) -> Any:
         if _Mode.eager:
@@ -199,17 +229,16 @@ class Function:
         if traces.count > count:
             traces.warn_if_often(concrete)
         inputs = inputs_of(bound)
-        # Tensors that are default arguments are inputs too; the fast way knows only the others.
-        if fast is not None and not concrete._nested:
-            if len(inputs) == sum(isinstance(value, EagerTensor) for value in args):
-                if len(self._fast) >= _MOST_KEYS:
-                    self._fast = {}
-                self._fast[fast] = concrete
+        if fast is not None and not concrete._nested and _same(inputs, args):
+            if len(self._fast) >= _MOST_KEYS:
+                self._fast = {}
+            self._fast[fast] = concrete
         return concrete.run(inputs)
 
     def _forget(self, concrete: ConcreteFunction) -> None:
         """Let go of a trace."""
         self._fast = {k: each for k, each in self._fast.items() if each is not concrete}
+        self._shortcut = None
 
     def get_concrete_function(self, *args: Any, **kwargs: Any) -> ConcreteFunction:
         """The trace for arguments of this form.
@@ -275,6 +304,18 @@ class Function:
             )
             graph.outputs = flat
         return ConcreteFunction(graph, bound, bound.paths, reason)
+
+
+def _same(inputs: Sequence[Any], args: Sequence[Any]) -> bool:
+    """Whether a trace's inputs are the tensors and arrays among positional arguments.
+
+    They are not where a default argument is a tensor, or a fixed spec changes a dtype.
+    """
+    given = [value for value in args if value.__class__ in (EagerTensor, ndarray)]
+    return len(given) == len(inputs) and all(
+        value is tensor or value.dtype == tensor._array.dtype
+        for value, tensor in zip(given, inputs, strict=True)
+    )
 
 
 class Birth:

@@ -80,6 +80,10 @@ class Traces:
         self._by_key = {k: each for k, each in self._by_key.items() if each is not old}
         self.function._forget(old)
 
+    def called(self, concrete: ConcreteFunction) -> None:
+        """Note that a trace is called once more."""
+        self.calls = concrete.called = self.calls + 1
+
     def warn_if_often(self, concrete: ConcreteFunction) -> None:
         """Say once that most of the latest calls had to be traced; one of them just was."""
         self._made = [*self._made, self.calls][-_RECENT:]

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+import headrace as tf
 from headrace.base import dtypes, errors, flags
 from headrace.compile import executable
 from headrace.compile.llvm.entry import STACK
@@ -96,6 +97,25 @@ def test_what_does_not_suit_is_named(make):
         assert run.call(x, x, bad) == 2 or bad is None
     assert run.call(locked, x)[0].tolist() == [1, 1, 1]
     assert run.call(x, locked) == 1 and run.call(x, x, locked) == 2
+
+
+def test_variables_alone_with_their_buffers_are_taken():
+    run, x, v = executable(scaled()), tf.Variable([1.0, 2.0, 3.0]), tf.Variable([10.0] * 3)
+    run.call(x, v)
+    assert v.numpy().tolist() == [10, 20, 30]
+    held = v.value()
+    assert run.call(x, v) == 1 and run.call(v, x) == 0
+    del held
+    assert run.call(x, tf.Variable([1.0])) == 1 and run.call(tf.Variable([1, 2, 3]), v) == 0
+    assert run.call(x, v.assign_add(x)) == 1  # of another class
+    run.call(v, v)
+    assert v.numpy().tolist() == [121, 484, 1089]
+
+
+def test_programs_without_the_lock_take_no_variables():
+    large = executable(scaled(10**6))
+    x, v = np.ones(10**6, np.float32), tf.Variable(tf.ones([10**6]))
+    assert large.program.unlock and large.call(x, v) == 1 and large.call(v, x) == 0
 
 
 def test_inputs_are_made_ready(make):

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from headrace.compile.loops.print import text as print_loops
 from headrace.compile.loops.views import Stored
 from headrace.compile.passes import show
 from headrace.compile.passes.program import Node, Program, static
+from headrace.compile.run.entry import Method
 from headrace.compile.run.executable import executable
 from headrace.compile.run.plan import located
 from headrace.compile.schedule import schedule
@@ -175,6 +176,22 @@ class Code:
                 lock.release()
         return result
 
+    def immediate(
+        self, places: Sequence[int], captured: Sequence[Any], program: Program
+    ) -> Immediate | None:
+        """See `immediate` below; `places` say which inputs of the program the code takes."""
+        count = len(program.inputs) - len(captured)
+        inputs = [places[i] for i in self._inputs]
+        states = [places[i] for i in self._states]
+        unlock = self.executable.program.unlock
+        if inputs[:count] != [*range(count)] or self._draws:
+            return None
+        if unlock and (self._variables or states):  # they are locked first
+            return None
+        fixed = [captured[place - count] for place in inputs[count:]]
+        changed = [captured[place - count] for place in states]
+        return Immediate(self._call, (*fixed, *self._constants, *changed), not unlock, self)
+
     def _settled(self, result: Any, given: Sequence[Any]) -> tuple[np.ndarray, ...]:
         """The results of a call that gave something else, or its error."""
         try:
@@ -185,6 +202,30 @@ class Code:
                 raise
             _, node = stored.resolved(self.program, self._sources[number - 1])
             raise located(error, node, self.program.name) from None
+
+
+class Immediate(NamedTuple):
+    """Native code called with the arrays of some arguments, and nothing in between.
+
+    Attributes:
+        call: `call(*arrays, *rest)` gives the results as a tuple; bytes: a check failed
+            (`error`); else nothing was done, and the program's ordinary way must be taken.
+        rest: what comes after the arguments: constants, and the variables themselves.
+        borrows: whether arrays may be the user's own: nobody can change them meanwhile.
+    """
+
+    call: Method
+    rest: tuple[Any, ...]
+    borrows: bool
+    code: Code
+
+    def error(self, result: bytes) -> Exception:
+        """The error of a call whose check failed."""
+        try:
+            self.code._settled(result, ())
+        except OpError as error:
+            return error
+        raise AssertionError(result)
 
 
 class Draw:
@@ -248,13 +289,34 @@ def _as_nodes(group: Group, number: int) -> list[Node]:
     ]
 
 
-def direct(program: Program) -> Callable[[Sequence[Any]], Sequence[Any]] | None:
-    """What runs a program that is one piece of native code; None if it is more than that."""
+def _single(program: Program) -> tuple[Code, list[int]] | None:
+    """The code of a program that is one piece of it, and which inputs it takes."""
     nodes = [node for node in program.nodes if node.op is not Const]
     if len(nodes) != 1 or nodes[0].op is not Native or nodes[0].outputs != program.fetches:
         return None
-    code: Code = nodes[0].attrs["code"]
-    if nodes[0].inputs == program.inputs:
-        return code
     places = [program.inputs.index(value) for value in nodes[0].inputs]
+    return nodes[0].attrs["code"], places
+
+
+def direct(program: Program) -> Callable[[Sequence[Any]], Sequence[Any]] | None:
+    """What runs a program that is one piece of native code; None if it is more than that."""
+    found = _single(program)
+    if found is None:
+        return None
+    code, places = found
+    if places == [*range(len(program.inputs))]:
+        return code
     return lambda values: code([values[place] for place in places])
+
+
+def immediate(program: Program, captured: Sequence[Any]) -> Immediate | None:
+    """The shortest way to call a program whose last inputs are always the same.
+
+    Args:
+        captured: values of these inputs: arrays and variables. A variable is handed to the
+            code as such (`llvm/entry.py`).
+    Returns:
+        None where there is more to do than to call the code.
+    """
+    found = _single(program)
+    return None if found is None else found[0].immediate(found[1], captured, program)

@@ -2,11 +2,17 @@
 
 `hr.entry` is a fast method of CPython. Its `self` is an array of words (`WORDS`) that describes
 one program; its arguments are arrays: the inputs, the states and, where the caller has them,
-the outputs. It compares each array's type, flags, dtype and shape with what the program takes,
-makes the outputs, writes the addresses of all buffers into a block on its stack (temporaries
+the outputs. It makes the outputs, compares each array's type, flags, dtype and shape with what
+the program takes, writes the addresses of all buffers into a block on its stack (temporaries
 lie in one arena, on the stack or a borrowed block), and calls the kernel, without the
 interpreter's lock where that is worth while. It knows where CPython and NumPy keep what it
 reads; `run/entry.py` makes sure that it is so before it hands the function out.
+
+An input or state may be a variable too: its buffer is taken, if nobody but the variable holds
+it and the program keeps the interpreter's lock. Then no other thread can be in the midst of
+anything with that buffer (`core/variable.py`), and none comes in before the kernel has ended;
+the outputs are made first, because making objects may run the user's code. So such a call
+needs no other lock.
 """
 
 from __future__ import annotations
@@ -33,12 +39,12 @@ WORDS = (
 """Then come for each input, output and state four words: dtype, rank, address of the shape,
 bytes; then for each temporary its place in the arena."""
 
-NUMPY = ("array", "new", "set_handler", "handler", "large", "none")
+NUMPY = ("array", "new", "set_handler", "handler", "large", "none", "variable", "buffer")
 """ndarray's type, `PyArray_NewFromDescr`, `PyDataMem_SetHandler`, our allocator's capsule, from
-how many bytes on it is used, and None."""
+how many bytes on it is used, None; a variable's type, and where in it its buffer is."""
 
-TYPE, DATA, RANK, SHAPE, DTYPE, FLAGS = 8, 16, 24, 32, 56, 64
-"""Where CPython keeps an object's type, and NumPy an array's parts."""
+COUNT, TYPE, DATA, RANK, SHAPE, DTYPE, FLAGS = 0, 8, 16, 24, 32, 56, 64
+"""Where CPython keeps an object's count of references and type, and NumPy an array's parts."""
 SIMPLE, WRITEABLE = 0x101, 0x501
 """Flags of arrays: contiguous and aligned; and writeable."""
 
@@ -147,21 +153,35 @@ end:
 """
 
 _GIVEN = f"""
-; Take the addresses of given arrays into the context; the number of the first that does not
-; suit, or -1.
-define internal i64 @hr.given(ptr %args, i64 %count, ptr %specs, ptr %ctx, ptr %array,
-    i32 %flags) nounwind {{
+; Take the addresses of given arrays, or of variables' buffers, into the context; the number of
+; the first that does not suit, or -1. No object may be made between this and the kernel's call.
+define internal i64 @hr.given(ptr %args, i64 %count, ptr %specs, ptr %ctx, ptr %numpy,
+    i1 %release, i32 %flags) nounwind {{
 entry:
   %k = alloca i64
-  store i64 0, ptr %k
+  store i64 0, ptr %k{_numpy("array", "%array")}{_numpy("variable", "%variables")}
+{_field("i64", "%numpy", NUMPY.index("buffer") * 8, "%buffer")}
+  %variable = select i1 %release, ptr null, ptr %variables
   br label %loop
 loop:
   %i = load i64, ptr %k
   %end = icmp eq i64 %i, %count
   br i1 %end, label %fine, label %one
 one:
-  %it.at = getelementptr ptr, ptr %args, i64 %i
-  %it = load ptr, ptr %it.at
+  %arg.at = getelementptr ptr, ptr %args, i64 %i
+  %arg = load ptr, ptr %arg.at{_field("ptr", "%arg", TYPE, "%type")}
+  %is.variable = icmp eq ptr %type, %variable
+  br i1 %is.variable, label %inside, label %look
+inside:
+  %held.at = getelementptr i8, ptr %arg, i64 %buffer
+  %held = load ptr, ptr %held.at
+  %some = icmp ne ptr %held, null
+  br i1 %some, label %counted, label %bad
+counted:{_field("i32", "%held", COUNT, "%holders")}
+  %alone = icmp eq i32 %holders, 1
+  br i1 %alone, label %look, label %bad
+look:
+  %it = phi ptr [ %arg, %one ], [ %held, %counted ]
   %spec = getelementptr [4 x i64], ptr %specs, i64 %i
   %suits = call i1 @hr.suits(ptr %it, ptr %spec, ptr %array, i32 %flags)
   br i1 %suits, label %good, label %bad
@@ -264,7 +284,7 @@ entry:
 {_field("ptr", "%self", DATA, "%words")}{"".join(_word(name, f"%{name}") for name in WORDS)}
   %call = inttoptr i64 %kernel to ptr
   %table = inttoptr i64 %slots to ptr
-  %known = inttoptr i64 %numpy to ptr{_field("ptr", "%known", 0, "%array")}
+  %known = inttoptr i64 %numpy to ptr
   %specs = getelementptr i64, ptr %words, i64 {len(WORDS)}
   %own = add i64 %inputs, %states
   %full = add i64 %own, %outputs
@@ -274,27 +294,13 @@ entry:
   %without = icmp eq i64 %n, %own
   %with = icmp eq i64 %n, %full
   %known.count = or i1 %without, %with
-  br i1 %known.count, label %take.inputs, label %wrong
-take.inputs:
-  %bad1 = call i64 @hr.given(ptr %args, i64 %inputs, ptr %specs, ptr %ctx, ptr %array,
-    i32 {SIMPLE})
-  %ok1 = icmp slt i64 %bad1, 0
-  br i1 %ok1, label %take.states, label %wrong
-take.states:
-  %args2 = getelementptr ptr, ptr %args, i64 %inputs
-  %specs2 = getelementptr [4 x i64], ptr %specs, i64 %inputs
-  %ctx2 = getelementptr ptr, ptr %ctx, i64 %inputs
-  %ctx3 = getelementptr ptr, ptr %ctx2, i64 %outputs
-  %bad2 = call i64 @hr.given(ptr %args2, i64 %states, ptr %specs2, ptr %ctx3, ptr %array,
-    i32 {WRITEABLE})
-  %ok2 = icmp slt i64 %bad2, 0
-  %at2 = add i64 %bad2, %inputs
-  br i1 %ok2, label %take.outputs, label %wrong
+  br i1 %known.count, label %take.outputs, label %miscounted
 take.outputs:
   %tuple = call ptr @PyTuple_New(i64 %outputs)
   %has.tuple = icmp ne ptr %tuple, null
   br i1 %has.tuple, label %fill, label %failed
 fill:
+  %ctx2 = getelementptr ptr, ptr %ctx, i64 %inputs
   %rest = getelementptr ptr, ptr %args, i64 %own
   %args3 = select i1 %without, ptr null, ptr %rest
   %specs3 = getelementptr [4 x i64], ptr %specs, i64 %own
@@ -303,7 +309,22 @@ fill:
     ptr %known, i1 %spoil, ptr %tuple)
   %ok3 = icmp eq i64 %bad3, -1
   %at3 = add i64 %bad3, %own
-  br i1 %ok3, label %arena.size, label %undo
+  br i1 %ok3, label %take.inputs, label %undo
+take.inputs:
+  %release = icmp ne i64 %unlock, 0
+  %bad1 = call i64 @hr.given(ptr %args, i64 %inputs, ptr %specs, ptr %ctx, ptr %known,
+    i1 %release, i32 {SIMPLE})
+  %ok1 = icmp slt i64 %bad1, 0
+  br i1 %ok1, label %take.states, label %wrong
+take.states:
+  %args2 = getelementptr ptr, ptr %args, i64 %inputs
+  %specs2 = getelementptr [4 x i64], ptr %specs, i64 %inputs
+  %ctx3 = getelementptr ptr, ptr %ctx2, i64 %outputs
+  %bad2 = call i64 @hr.given(ptr %args2, i64 %states, ptr %specs2, ptr %ctx3, ptr %known,
+    i1 %release, i32 {WRITEABLE})
+  %ok2 = icmp slt i64 %bad2, 0
+  %at2 = add i64 %bad2, %inputs
+  br i1 %ok2, label %arena.size, label %wrong
 arena.size:
   %places = getelementptr [4 x i64], ptr %specs, i64 %full
   %ctx4 = getelementptr ptr, ptr %ctx, i64 %full
@@ -325,7 +346,6 @@ spoil.arena:
   call void @llvm.memset.p0.i64(ptr %memory, i8 -1, i64 %arena, i1 false)
   br label %start
 start:
-  %release = icmp ne i64 %unlock, 0
   br i1 %release, label %unlocked, label %locked
 locked:
   call void %call(ptr %ctx)
@@ -355,15 +375,22 @@ no.memory:
   %raised = call ptr @PyErr_NoMemory()
   ret ptr null
 undo:
-  call void @Py_DecRef(ptr %tuple)
   %raise = icmp eq i64 %bad3, -2
-  br i1 %raise, label %failed, label %wrong
+  br i1 %raise, label %no.output, label %wrong
+no.output:
+  call void @Py_DecRef(ptr %tuple)
+  br label %failed
 failed:
   ret ptr null
 wrong:
-  %which = phi i64 [ -1, %entry ], [ %bad1, %take.inputs ], [ %at2, %take.states ], [ %at3,
-    %undo ]
-  %number = call ptr @PyLong_FromLong(i64 %which)
+  %which = phi i64 [ %at3, %undo ], [ %bad1, %take.inputs ], [ %at2, %take.states ]
+  call void @Py_DecRef(ptr %tuple)
+  br label %misfit
+miscounted:
+  br label %misfit
+misfit:
+  %told = phi i64 [ %which, %wrong ], [ -1, %miscounted ]
+  %number = call ptr @PyLong_FromLong(i64 %told)
   ret ptr %number
 }}
 declare void @Py_IncRef(ptr)

@@ -3,8 +3,10 @@
 `method(program)` gives a callable that takes arrays: the inputs, the states and, if the caller
 has them, the outputs (None: make this one). It returns a tuple of the outputs; the number of an
 argument that compiled code can't read as it is (-1: a wrong count); or the status words, as
-bytes, where a check failed. The quick form is `llvm/entry.py`; the slow one serves where arrays
-are not as that expects (`layout.known()`), and tests that bring their own memory.
+bytes, where a check failed. A variable may stand for an input or state; it counts as one that
+can't be read where others may hold its buffer, and always in the slow form. The quick form is
+`llvm/entry.py`; the slow one serves where arrays are not as that expects (`layout.known()`),
+and tests that bring their own memory.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from headrace.compile.loops import ir
 from headrace.compile.run import layout
 from headrace.compile.run.memory import LARGE, memory
 from headrace.compile.run.threads import threads
+from headrace.core.variable import Variable
 
 Method: TypeAlias = Callable[..., Any]
 Form: TypeAlias = tuple[tuple[int, ...], "np.dtype[Any]"]
@@ -99,6 +102,8 @@ class _Native:
             "handler": id(memory().handler),
             "large": LARGE,
             "none": id(None),
+            "variable": 0 if layout.buffer() is None else id(Variable),
+            "buffer": layout.buffer() or 0,
         }
         self.numpy = np.array([words[name] for name in NUMPY], np.int64)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))

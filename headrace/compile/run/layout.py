@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from numpy._core import _multiarray_umath  # type: ignore[attr-defined]
 
-from headrace.compile.llvm.entry import DATA, DTYPE, FLAGS, RANK, SHAPE, SIMPLE, TYPE
+from headrace.compile.llvm.entry import COUNT, DATA, DTYPE, FLAGS, RANK, SHAPE, SIMPLE, TYPE
+from headrace.core.tensor import wrap
+from headrace.core.variable import Variable
 
 VERSION, ARRAY, NEW, SET_HANDLER, DEFAULT_HANDLER = 0, 2, 94, 304, 306
 """Places in NumPy's table of functions; they are the same in all of its versions from 2 on."""
@@ -72,3 +74,14 @@ def known() -> bool:
     data = array.__array_interface__["data"][0]
     kind = id(np.ndarray)
     return seen == (kind, data, 2, [2, 3], id(array.dtype), SIMPLE, kind)
+
+
+@cache
+def buffer() -> int | None:
+    """Where in a variable the address of its buffer lies; None: its holders can't be told."""
+    variable = Variable(wrap(np.zeros(3, np.float32)))
+    size, wanted = type(variable).__basicsize__, id(variable._buffer)
+    words = range(TYPE + 8, size, 8)
+    found = [place for place in words if _at(id(variable) + place) == wanted]
+    counted = _at(wanted + COUNT, ctypes.c_uint32)
+    return found[0] if len(found) == 1 and counted == 1 else None

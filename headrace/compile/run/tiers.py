@@ -16,7 +16,7 @@ from typing import Any
 from headrace.base import flags
 from headrace.base.dtypes import HANDLES
 from headrace.compile.cluster.bodies import told
-from headrace.compile.cluster.call import compiled, direct
+from headrace.compile.cluster.call import Immediate, compiled, direct, immediate
 from headrace.compile.optimize import optimized
 from headrace.compile.passes.program import Program, static
 from headrace.compile.run.later import compile_later
@@ -91,6 +91,10 @@ class Tiers:
             if self.native is None:
                 self.native = compiled(self.program)
                 self.run = direct(self.native) or Plan(self.native)
+
+    def immediate(self, captured: Sequence[Any]) -> Immediate | None:
+        """The shortest way to call the native code, if the last inputs are always these."""
+        return None if self.native is None else immediate(self.native, captured)
 
     def _by_shape(self, arrays: Sequence[Any]) -> Sequence[Any]:
         """Calls of a program that depends on the shapes of its arguments."""

@@ -197,8 +197,11 @@ class Generator:
                 "Non-XLA devices don't support the ThreeFry algorithm.", "RngReadAndSkip"
             )
         with self._state_var._lock:
-            before = self._state_var.numpy()
-            low, high, key = (word & _MASK64 for word in before.tolist())
+            buffer, before = (
+                self._state_var._array,
+                self._state_var.numpy(),
+            )  # held: see Variable
+            low, high, key = (word & _MASK64 for word in buffer.tolist())
             low += numbers * BLOCKS_PER_NUMBER
             carried = (high + (low > _MASK64)) & _MASK64
             after = np.array([low & _MASK64, carried, key], np.uint64).view(np.int64)
