@@ -333,6 +333,9 @@ class Builder(Scalars):
         self._stages.append(ir.Stage(kind, tuple(body)))
 
     def _emit_checks(self, checks: Sequence[Condition], indices: Position) -> None:
+        """Test conditions, each in the loops that it depends on, unless there is no element."""
+        if any(index.extent == 0 for index in indices):
+            return
         for check in checks:
             condition = check.condition
             for guard in reversed(check.guards):

@@ -35,6 +35,7 @@ class _Scope:
         self.indices: set[int] = set()
         self.accumulators: set[int] = set()
         self.readable = {id(b) for b in loops.inputs + loops.states}
+        self.readable |= {id(b) for b in loops.buffers if not b.size}  # no step stores there
         self.writable = {id(b) for b in loops.outputs + loops.states + loops.temporaries}
         self.failures = len(loops.failures)
         self.guarded = 0

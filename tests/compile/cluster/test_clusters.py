@@ -238,6 +238,17 @@ def test_unknown_shapes_are_compiled_one_by_one():
     assert len(runner.by_shape) == tiers.SHAPES
 
 
+@pytest.mark.parametrize("shape", [[0], [0, 3], [3, 0]])
+def test_nothing_fails_where_there_are_no_elements(shape):
+    @tf.function
+    def run(x, zero):
+        return tf.tile(x // zero, [2] * len(shape)), tf.reduce_sum(x % zero, axis=0)
+
+    tiled, total = run(tf.zeros(shape, tf.int32), tf.constant(0))
+    assert tiled.shape.as_list() == [2 * n for n in shape]
+    assert native(run) == [] and not total.numpy().any()
+
+
 def test_errors_name_the_node_and_the_line():
     @tf.function
     def divided(x, y):
