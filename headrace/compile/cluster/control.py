@@ -104,8 +104,8 @@ class _Loop:
 
     def run(self) -> tuple[Any, ...]:
         c, node = self.c, self.node
-        outside = [self.outer.views[v] for v in node.inputs[self.count :]]
         carries = [self._carry(place) for place in range(self.count)]
+        outside = [self.outer.views[v] for v in node.inputs[self.count :]]
         given = [*[_held(carry) for carry in carries], *outside]
         open_, path = self.outer.open, self.outer.path
         test = Lowering(c, self.cond, given, open_, 0, (*path, (node.name, 0)))
@@ -129,9 +129,13 @@ class _Loop:
     def _carry(self, place: int) -> Any:
         """Memory for a loop variable, with its first value."""
         variable = self.body.inputs[place]
-        first = self.outer.views[self.node.inputs[place]]
+        value = self.node.inputs[place]
+        first = self.outer.views[value]
         if isinstance(first, Items):
-            return first.owned(self.c, self.outer.kept(self.node.inputs[place]))
+            again = self.node.inputs.count(value) > 1
+            found = first.owned(self.c, again or self.outer.kept(value))
+            self.outer.release({id(found.buffer)}, self.outer.now, but=value)
+            return found
         if static(variable.spec) is None:
             raise CannotLower(f"the shape of {variable} changes from round to round")
         buffer = self.c.carry(static(variable.spec) or (), variable.spec.dtype)
@@ -170,7 +174,7 @@ class _Loop:
                 raise CannotLower("a list of lists is kept")
             items = items_like(limit, value.spec.value)
             if inner in self.fixed:
-                items.repeated = body.views[inner]
+                items.repeated, items.depends = body.views[inner], body.depends[inner]
             else:
                 items.buffer = c.carry((limit, *items.shape), items.dtype)
             lists.append(items)
@@ -197,14 +201,15 @@ class _Loop:
         ]
         for done, place in enumerate(pending):
             target = carries[place]
-            if isinstance(target, Items):
-                target.become(self.c, body.views[fetches[place]])
-                continue
+            memory = target.buffer if isinstance(target, Items) else target
             for later in pending[done + 1 :]:
                 value = fetches[later]
-                if id(target) in body.depends[value]:
+                if id(memory) in body.depends[value]:
                     body.store(value)
-            self.c.write(target, body.views[fetches[place]])
+            if isinstance(target, Items):
+                target.become(self.c, body.views[fetches[place]])
+            else:
+                self.c.write(target, body.views[fetches[place]])
 
 
 def _needed(body: Program, cond: Program, count: int, unread: set[int]) -> Program:

@@ -14,7 +14,7 @@ from typing import Any
 from headrace.base.dtypes import DType
 from headrace.compile.cluster.builder import ProgramBuilder
 from headrace.compile.loops import ir
-from headrace.compile.loops.expr import Expr
+from headrace.compile.loops.expr import Expr, Load, operands
 from headrace.compile.loops.lower import CannotLower
 from headrace.compile.loops.views import Stored, View
 from headrace.core.op import Spec
@@ -29,6 +29,7 @@ class Items:
         buffer: a row for each item; None where nobody has written.
         single: the place and the view of the one item that is not zero, without a buffer.
         repeated: the view that all items are, without a buffer.
+        depends: memory that `single` or `repeated` read and that may change, by id.
     """
 
     def __init__(
@@ -39,9 +40,28 @@ class Items:
         buffer: ir.Buffer | None = None,
         single: tuple[Expr, View] | None = None,
         repeated: View | None = None,
+        depends: frozenset[int] = frozenset(),
     ) -> None:
         self.count, self.shape, self.dtype = count, shape, dtype
         self.buffer, self.single, self.repeated = buffer, single, repeated
+        self.depends = depends
+
+    def memory(self, c: ProgramBuilder) -> frozenset[int]:
+        """All memory that the items lie in and that may change, by id."""
+        return self.depends | (_changing(c, self.buffer) if self.buffer else frozenset())
+
+    def apart(self, c: ProgramBuilder) -> Items:
+        """The same list, in memory that nobody else has."""
+        if self.buffer is not None:
+            return self.owned(c, kept=True)
+        like = self.count, self.shape, self.dtype
+        if self.repeated is not None:
+            return Items(*like, repeated=c.copied(self.repeated))
+        if self.single is not None:
+            place, item = self.single
+            held = c.copied(c.map((), ir.INDEX, lambda: place))
+            return Items(*like, single=(held[()], c.copied(item)))
+        return self
 
     # Reading
 
@@ -104,6 +124,22 @@ class Items:
         return self.buffer is None and self.single is None and self.repeated is None
 
 
+def _changing(c: ProgramBuilder, buffer: ir.Buffer) -> frozenset[int]:
+    return frozenset((id(buffer),)) if id(buffer) in c.mutable else frozenset()
+
+
+def _read_by(c: ProgramBuilder, *found: Expr | View) -> frozenset[int]:
+    """The memory that may change of what some numbers and stored views are read from."""
+    buffers = [x.buffer for x in found if isinstance(x, Stored)]
+    waiting: list[Any] = [x for x in found if not isinstance(x, View)]
+    while waiting:
+        x = waiting.pop()
+        if isinstance(x, Load):
+            buffers.append(x.buffer)
+        waiting.extend(operands(x))
+    return frozenset[int]().union(*[_changing(c, buffer) for buffer in buffers])
+
+
 def items_like(count: int, element: Spec) -> Items:
     """A list of zeros.
 
@@ -131,16 +167,19 @@ class ListRules:
 
     def list_of(self, view: View) -> Items:
         """The list of the slices of a view along its first axis."""
-        stored = self.store(view)  # type: ignore[attr-defined]
-        if stored.shape != stored.buffer.shape:
-            stored = self.copied(view)  # type: ignore[attr-defined]
+        c: Any = self
+        stored = c.store(view)
+        if stored.shape != stored.buffer.shape or _changing(c, stored.buffer):
+            stored = c.copied(view)
         return Items(view.shape[0], view.shape[1:], view.dtype, stored.buffer)
 
     def with_item(self, items: Items, place: Expr, item: View) -> Items:
         """The list with another item."""
         c: Any = self
         if items.is_zero and not self._kept(0):
-            return Items(items.count, items.shape, items.dtype, None, (place, c.store(item)))
+            item = c.store(item)
+            like = items.count, items.shape, items.dtype
+            return Items(*like, single=(place, item), depends=_read_by(c, place, item))
         return self._changing(items.owned(c, self._kept(0))).put(c, place, item)
 
     def with_sum(self, x: Items, y: Items) -> Items:

@@ -14,6 +14,7 @@ from typing import Any
 from headrace.base.dtypes import uint64
 from headrace.compile.cluster.bodies import bodies_of
 from headrace.compile.cluster.builder import ProgramBuilder, Random, State
+from headrace.compile.cluster.lists import Items
 from headrace.compile.cluster.support import POINTWISE, written
 from headrace.compile.loops import ir
 from headrace.compile.loops.expr import Expr, cast
@@ -170,7 +171,9 @@ class Lowering:
     # Memory
 
     def _memory(self, view: Any) -> frozenset[int]:
-        """The changing memory that a stored view is."""
+        """The changing memory that a stored view or a list is."""
+        if isinstance(view, Items):
+            return view.memory(self.c)
         buffer = getattr(view, "buffer", None)
         if buffer is None or isinstance(view, State) or id(buffer) not in self.c.mutable:
             return _NONE
@@ -181,21 +184,25 @@ class Lowering:
         for lowering in self.open:
             lowering.release(buffers, lowering.now + 1)
 
-    def release(self, buffers: set[int], moment: int) -> None:
+    def release(self, buffers: set[int], moment: int, but: Value | None = None) -> None:
         """Make what is needed from a moment on independent of memory that changes now.
 
         Args:
             buffers: what changes, by id.
             moment: the place of a node among the program's.
+            but: the value that changes.
         """
         for value, depends in list(self.depends.items()):
-            if depends & buffers and self.last.get(value, -1) >= moment:
+            if depends & buffers and self.last.get(value, -1) >= moment and value is not but:
                 self.store(value)
 
     def store(self, value: Value) -> None:
         """Let a value be memory of its own, as it is now."""
-        self.views[value] = self.c.copied(self.views[value])
-        self.depends[value] = _NONE
+        view = self.views[value]
+        self.views[value] = (
+            view.apart(self.c) if isinstance(view, Items) else self.c.copied(view)
+        )
+        self.depends[value] = self._memory(self.views[value])
         self.depth.pop(value, None)
 
     def kept(self, value: Value) -> bool:

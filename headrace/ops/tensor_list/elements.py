@@ -77,10 +77,18 @@ def _checked(c: Any, held: Any, index: Any, what: str) -> Any:
     """An index into a list of compiled code, as a number that is inside."""
     if not held.count:
         c.refuse("an item of an empty list")
-    place = c.cast(index[()], int64)
+    if index.size != 1:
+        c.refuse("a place in a list that is not one number")
+    place = c.cast(index.reshape(())[()], int64)
     text = f"Trying to {what} element {{}} in a list with {held.count} elements."
     c.check((place >= 0) & (place < held.count), text, place)
     return place
+
+
+def _refuse_other(c: Any, held: Any, dtype: Any) -> None:
+    """Leave items that have not the dtype that was said to the kernel, which says so."""
+    if held.dtype is not dtype:
+        c.refuse("items of another dtype than was said")
 
 
 def differentiable(dtype: Any) -> bool:
@@ -196,6 +204,7 @@ class TensorListStack(Op):
     def lower(c, input_handle, element_shape, element_dtype, num_elements=None):
         if num_elements not in (None, input_handle.count):
             c.refuse("a list of another length than was said")
+        _refuse_other(c, input_handle, element_dtype)
         return input_handle.whole(c)
 
     def kernel(input_handle, element_shape, element_dtype, num_elements=None):
@@ -284,6 +293,7 @@ class TensorListGetItem(Op):
         return item_spec(input_handle, element_shape, element_dtype)
 
     def lower(c, input_handle, index, element_shape, element_dtype):
+        _refuse_other(c, input_handle, element_dtype)
         return input_handle.get(c, _checked(c, input_handle, index, "access"))
 
     def kernel(input_handle, index, element_shape, element_dtype):
@@ -325,6 +335,9 @@ class TensorListSetItem(Op):
     def lower(c, input_handle, index, item, resize_if_index_out_of_bounds=False):
         if resize_if_index_out_of_bounds:
             c.refuse("a list that grows")
+        _refuse_other(c, input_handle, item.dtype)
+        if input_handle.shape != item.shape:
+            c.refuse("an item of another shape")
         return c.with_item(input_handle, _checked(c, input_handle, index, "modify"), item)
 
     def kernel(input_handle, index, item, resize_if_index_out_of_bounds=False):
