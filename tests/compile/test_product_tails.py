@@ -7,7 +7,7 @@ import pytest
 
 from headrace.compile import executable, interpret
 from headrace.compile.loops import ir
-from headrace.compile.schedule import schedule
+from headrace.compile.schedule import schedule, tiles
 from tests.compile.support import compiled, shaped
 
 RNG = np.random.default_rng(3)
@@ -53,10 +53,13 @@ TAILS = {
 
 
 @pytest.mark.parametrize("name", TAILS)
-@pytest.mark.parametrize("form", ["tiles", "packed"])
-def test_maps_join(name, form):
+@pytest.mark.parametrize("form", ["tiles", "packed", "panels"])
+def test_maps_join(name, form, monkeypatch):
     rule, expected = TAILS[name]
     w, of = (W, "kj") if form == "tiles" else (np.ascontiguousarray(W.T), "jk")
+    if form == "panels":
+        monkeypatch.setattr(tiles, "CACHE", 3000)
+        monkeypatch.setattr(tiles, "MANY", 35)
 
     def lower(c, x, w, b, r):
         y = c.contract(x, "ik", w, of, "ij")

@@ -68,6 +68,8 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(tiles, "SMALL", 1)
     monkeypatch.setattr(tiles, "CACHE", 3000)
     monkeypatch.setattr(tiles, "CUT", (24, 64))
+    monkeypatch.setattr(tiles, "DEPTH", 256)
+    monkeypatch.setattr(tiles, "MANY", 30)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -96,12 +98,21 @@ def test_products_at_the_limits(size):
         ((32, 30, 1), (0, 0), ""),
         ((3, 4, 5), (0, 0), ""),
         ((128, 100, 60), (0, 1), "packed"),
-        ((200, 530, 600), (0, 0), "blocks"),
+        ((200, 530, 600), (0, 0), "panels"),
+        ((270, 700, 520), (1, 1), "panels"),
         ((150, 700, 520), (1, 1), "blocks"),
     ],
 )
 def test_the_form_that_is_chosen(size, turns, form):
     assert check(*size, *turns, np.float32, np.random.default_rng(7)) == form
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("turns", [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_panels_of_several_blocks_and_strips(turns, dtype, small_blocks):
+    rng = np.random.default_rng(16)
+    for m, n, k in ((130, 100, 200), (64, 96, 128), (129, 33, 65), (71, 47, 63)):
+        assert check(m, n, k, *turns, dtype, rng) == "panels"
 
 
 def test_large_sums_are_as_good_as_numpys():

@@ -2,8 +2,10 @@
 
 Where `b` is small and its rows are dense, tiles read it in place. Otherwise it is packed: in
 panels as wide as a tile, so that a tile reads one run of memory. What is larger than a cache is
-cut into blocks of `depth` x `width`, and tiles of `a` are copied together too. All lengths
-and strides are arguments; read `microkernel.py` before, `products.py` after.
+cut into blocks of k. If `a` has many rows, all of `b` is packed first; then each panel meets
+`STRIP` rows of `a`, which are packed too, while their part of the result stays in the second
+cache. If it has few, blocks of `b` are packed where they are used. All lengths and strides are
+arguments; read `microkernel.py` before, `products.py` after.
 """
 
 from __future__ import annotations
@@ -11,8 +13,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headrace.base.dtypes import DType
-from headrace.compile.llvm.microkernel import Function, Kernels, Shape
+from headrace.compile.llvm.microkernel import LINE, Function, Kernels, Shape
 from headrace.compile.llvm.text import value_type
+
+STRIP = 64
+"""So many rows of `a` are packed at a time: with the deepest block, 128 KiB on the stack."""
+CHUNK = 64
+"""So many steps of k of `b` are packed by one thread."""
+UNIT = 16
+"""Panels hold multiples of so many steps of k: a square of transposed lanes fits."""
 
 ROWS, COLUMNS, ANY = "rows", "columns", "any"
 """Which way an operand lies dense: along its rows, along its columns, neither."""
@@ -63,11 +72,18 @@ class _Tiles:
     """All tiles of a product, one call each."""
 
     def __init__(
-        self, f: Function, kernels: Kernels, dtype: DType, shape: Shape, extent: Extent
+        self,
+        f: Function,
+        kernels: Kernels,
+        dtype: DType,
+        shape: Shape,
+        extent: Extent,
+        ahead: bool = False,
     ) -> None:
         self.f, self.shape, self.kind = f, shape, value_type(dtype)
-        self.full = kernels.tile(dtype, shape, False) if extent.full else ""
-        self.edge = kernels.tile(dtype, shape, True) if extent.edge else ""
+        self.lines = max(1, shape.columns * dtype.np.itemsize // LINE)
+        self.full = kernels.tile(dtype, shape, False, ahead) if extent.full else ""
+        self.edge = kernels.tile(dtype, shape, True, ahead) if extent.edge else ""
 
     def write(self, k: str, a: str, b: str, add: str) -> None:
         """The loops over panels and the rows of each; `k` steps from `a` and `b` on."""
@@ -84,10 +100,34 @@ class _Tiles:
                 )
                 self._call(given, rows, columns)
 
-    def _call(self, given: str, rows: str, columns: str) -> None:
+    def ahead(self, m: str, k: str, a: str, b: str, c: str, add: str) -> None:
+        """All tiles of `m` packed rows and `k` steps of all panels; the first ones that meet a
+        panel ask for the next."""
+        f, shape, kind = self.f, self.shape, self.kind
+        deep = _rounded(f, k, UNIT)
+        with f.loop("%n", shape.columns) as j:
+            columns = f.least(f.line(f"sub i64 %n, {j}"), str(shape.columns))
+            panel, column = f.at(kind, b, (j, deep)), f.at(kind, c, (j, 1))
+            following = f.at(kind, panel, (deep, shape.columns))
+            with f.loop(m, shape.rows) as i:
+                rows = f.least(f.line(f"sub i64 {m}, {i}"), str(shape.rows))
+                strip, target = f.at(kind, a, (i, k)), f.at(kind, column, (i, "%cr"))
+                number = f.line(f"udiv i64 {i}, {shape.rows}")
+                offset = f.line(f"mul i64 {f.line(f'mul i64 {number}, {k}')}, {LINE}")
+                line = f.line(f"getelementptr i8, ptr {following}, i64 {offset}")
+                early = f.line(f"icmp ult i64 {number}, {self.lines}")
+                line = f.line(f"select i1 {early}, ptr {line}, ptr {strip}")
+                step = f.line(f"select i1 {early}, i64 {LINE}, i64 0")
+                given = (
+                    f"i64 {k}, ptr {strip}, i64 1, i64 {shape.rows}, ptr {panel}, "
+                    f"i64 {shape.columns}, ptr {target}, i64 %cr, i1 {add}"
+                )
+                self._call(given, rows, columns, f", ptr {line}, i64 {step}")
+
+    def _call(self, given: str, rows: str, columns: str, more: str = "") -> None:
         f, shape = self.f, self.shape
-        full = f"call void {self.full}({given})"
-        edge = f"call void {self.edge}({given}, i64 {rows}, i64 {columns})"
+        full = f"call void {self.full}({given}{more})"
+        edge = f"call void {self.edge}({given}, i64 {rows}, i64 {columns}{more})"
         if not self.full:
             f.do(edge)
         elif not self.edge:
@@ -143,47 +183,159 @@ def _either(f: Function, sizes: tuple[str, str], full: str, edge: str) -> None:
     f.start(after)
 
 
-def pack(kernels: Kernels, dtype: DType, shape: Shape, form: str) -> str:
-    """`(k, n, b, k stride, column stride, to)`: `b` in panels of a tile's columns.
+def pack(kernels: Kernels, dtype: DType, width: int, lanes: int, form: str) -> str:
+    """`(k, n, b, k stride, column stride, to)`: `b` in panels of `width` columns.
 
-    It may write `slack` elements more.
+    It may write `lanes` * (`width` + 1) elements more.
     """
-    name = f"pack.{dtype.name}.{shape.columns}.{form}"
+    name = f"pack.{dtype.name}.{width}.{form}"
     if name in kernels.functions:
         return f"@{name}"
     f = Function(name, "i64 %k, i64 %n, ptr %b, i64 %bk, i64 %bc, ptr %to")
-    kind, width = value_type(dtype), shape.columns
+    kind = value_type(dtype)
     with f.loop("%n", width) as j:
         columns = f.least(f.line(f"sub i64 %n, {j}"), str(width))
         b, to = f.at(kind, "%b", (j, "%bc")), f.at(kind, "%to", (j, "%k"))
-        head = f"i64 %k, i64 {columns}, ptr {b}"
-        if form == ROWS:
-            f.do(
-                f"call void {kernels.copy(dtype, shape.lanes)}({head}, i64 %bk, ptr {to}, "
-                f"i64 {width})"
-            )
-        elif form == COLUMNS:
-            f.do(
-                f"call void {kernels.transpose(dtype, shape.lanes)}({head}, i64 %bc, "
-                f"ptr {to}, i64 {width})"
-            )
-        else:
-            f.do(
-                f"call void {kernels.gather(dtype)}({head}, i64 %bk, i64 %bc, ptr {to}, "
-                f"i64 {width})"
-            )
+        _panel(f, kernels, dtype, lanes, form, ("%k", columns, b, to, str(width)), False)
     kernels.functions[name] = f.text()
     return f"@{name}"
 
 
+def _panel(
+    f: Function,
+    kernels: Kernels,
+    dtype: DType,
+    lanes: int,
+    form: str,
+    given: tuple[str, str, str, str, str],
+    past: bool,
+) -> None:
+    """Bring one panel together: `given` are its steps of k, columns, `b`, target and width."""
+    k, columns, b, to, width = given
+    head, tail = f"i64 {k}, i64 {columns}, ptr {b}", f"ptr {to}, i64 {width}"
+    if form == ROWS:
+        f.do(f"call void {kernels.copy(dtype, lanes)}({head}, i64 %bk, {tail})")
+    elif form == COLUMNS:
+        f.do(f"call void {kernels.transpose(dtype, lanes, past)}({head}, i64 %bc, {tail})")
+    else:
+        f.do(f"call void {kernels.gather(dtype)}({head}, i64 %bk, i64 %bc, {tail})")
+
+
 def packed(shape: Shape, k: int, n: int) -> int:
-    """How many elements a packed operand needs."""
-    return -(-n // shape.columns) * shape.columns * k + shape.lanes * shape.columns
+    """How many elements an operand needs that `fill` packs."""
+    return _up(n, shape.columns) * _up(k, UNIT)
+
+
+def _up(size: int, unit: int) -> int:
+    return -(-size // unit) * unit
+
+
+def fill(
+    kernels: Kernels, dtype: DType, shape: Shape, form: str, depth: int, past: bool
+) -> str:
+    """`(first, end, k, n, b, k stride, column stride, to)`: steps `first` to `end` of `b` in
+    panels, which follow each other in each block of `depth` steps of k; `past` the caches where
+    asked for. `first` is a multiple of `CHUNK`, so that threads do not meet, `depth` too where
+    there are several blocks."""
+    name = f"fill.{dtype.name}.{shape.columns}.{form}.{depth}{'.past' if past else ''}"
+    if name in kernels.functions:
+        return f"@{name}"
+    f = Function(
+        name,
+        "i64 %first, i64 %end, i64 %k, i64 %n, ptr %b, i64 %bk, i64 %bc, ptr %to",
+    )
+    kind, width = value_type(dtype), _rounded(f, "%n", shape.columns)
+    spread = _spread(kernels, dtype, shape, form, past)
+    with f.loop(f.line("sub i64 %end, %first"), CHUNK) as i:
+        row = f.line(f"add i64 {i}, %first")
+        rows = f.least(f.line(f"sub i64 %end, {row}"), str(CHUNK))
+        within = f.line(f"urem i64 {row}, {depth}")
+        block = f.line(f"sub i64 {row}, {within}")
+        deep = f.least(f.line(f"sub i64 %k, {block}"), str(depth))
+        b = f.at(kind, "%b", (row, "%bk"))
+        to = f.at(kind, "%to", (block, width), (within, shape.columns))
+        f.do(
+            f"call void {spread}(i64 {rows}, i64 %n, ptr {b}, i64 %bk, i64 %bc, ptr {to}, "
+            f"i64 {_rounded(f, deep, UNIT)})"
+        )
+    if past:  # before anybody is told that it is there
+        f.do("fence seq_cst")
+    kernels.functions[name] = f.text()
+    return f"@{name}"
+
+
+def _rounded(f: Function, size: str, unit: int) -> str:
+    """The next multiple of `unit`."""
+    more = f.line(f"add i64 {size}, {unit - 1}")
+    return f.line(f"mul i64 {f.line(f'udiv i64 {more}, {unit}')}, {unit}")
+
+
+def _spread(kernels: Kernels, dtype: DType, shape: Shape, form: str, past: bool) -> str:
+    """`(rows, n, b, k stride, column stride, to, deep)`: some steps of k, over panels that hold
+    `deep` of them. Rows that lie dense are read from end to end."""
+    name = f"spread.{dtype.name}.{shape.columns}.{form}{'.past' if past else ''}"
+    if name in kernels.functions:
+        return f"@{name}"
+    f = Function(name, "i64 %rows, i64 %n, ptr %b, i64 %bk, i64 %bc, ptr %to, i64 %deep")
+    kind, width, first = value_type(dtype), shape.columns, "0"
+    if form == ROWS:
+        v = kernels.lanes(f, dtype, shape.lanes)
+        rest = f.line(f"urem i64 %n, {width}")
+        first = f.line(f"sub i64 %n, {rest}")
+        with f.loop("%rows") as i, f.loop(first, width) as j:
+            x, y = (
+                f.at(kind, "%b", (i, "%bk"), (j, 1)),
+                f.at(kind, "%to", (j, "%deep"), (i, width)),
+            )
+            places = [(str(k * v.lanes), 1) for k in range(shape.vectors)]
+            for place, value in [(p, v.load(f.at(kind, x, p))) for p in places]:
+                v.store(value, f.at(kind, y, place), past=past)
+    with f.loop(f.line(f"sub i64 %n, {first}"), width) as j:
+        column = f.line(f"add i64 {j}, {first}")
+        columns = f.least(f.line(f"sub i64 %n, {column}"), str(width))
+        b, to = f.at(kind, "%b", (column, "%bc")), f.at(kind, "%to", (column, "%deep"))
+        given = "%rows", columns, b, to, str(width)
+        _panel(f, kernels, dtype, shape.lanes, form, given, past)
+    kernels.functions[name] = f.text()
+    return f"@{name}"
+
+
+def panels(
+    kernels: Kernels, dtype: DType, shape: Shape, extent: Extent, form: str, depth: int
+) -> str:
+    """`(m, n, k, a, row stride, k stride, panels, c, row stride, add)`, where `form` says how
+    `a` lies, and `fill` has packed `b` in blocks of `depth`."""
+    name = f"panels.{dtype.name}.{shape}.{extent}.{form}.{depth}"
+    if name in kernels.functions:
+        return f"@{name}"
+    f = Function(
+        name,
+        "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ak, ptr %b, ptr %c, i64 %cr, i1 %add",
+    )
+    kind, width, lanes = value_type(dtype), shape.rows, 1 << (shape.rows - 1).bit_length()
+    f.do(f"%strip = alloca [{STRIP * depth + lanes * (width + 1)} x {kind}], align {LINE}")
+    whole = _rounded(f, "%n", shape.columns)
+    tiles = _Tiles(f, kernels, dtype, shape, extent, ahead=True)
+    copy = pack(kernels, dtype, width, lanes, {ROWS: COLUMNS, COLUMNS: ROWS}.get(form, form))
+    with f.loop("%m", STRIP) as i, f.loop("%k", depth) as k:
+        rows = f.least(f.line(f"sub i64 %m, {i}"), str(STRIP))
+        deep = f.least(f.line(f"sub i64 %k, {k}"), str(depth))
+        a, c = f.at(kind, "%a", (i, "%ar"), (k, "%ak")), f.at(kind, "%c", (i, "%cr"))
+        f.do(f"call void {copy}(i64 {deep}, i64 {rows}, ptr {a}, i64 %ak, i64 %ar, ptr %strip)")
+        later = f.line(f"icmp sgt i64 {k}, 0")
+        add = f.line(f"or i1 {later}, %add")
+        tiles.ahead(rows, deep, "%strip", f.at(kind, "%b", (k, whole)), c, add)
+    kernels.functions[name] = f.text()
+    return f"@{name}"
 
 
 def block_size(shape: Shape, depth: int, width: int) -> int:
     """How many elements a product in blocks needs for its copies."""
-    return packed(shape, depth, width) + shape.rows * (depth + shape.lanes)
+    return _block_of_b(shape, depth, width) + shape.rows * (depth + shape.lanes)
+
+
+def _block_of_b(shape: Shape, depth: int, width: int) -> int:
+    return _up(width, shape.columns) * depth + shape.lanes * (shape.columns + 1)
 
 
 def blocks(
@@ -205,14 +357,15 @@ def blocks(
         "ptr %b, i64 %bk, i64 %bc, ptr %c, i64 %cr, i1 %add, ptr %copies",
     )
     kind, (depth, width) = value_type(dtype), cut
-    tile = f.at(kind, "%copies", (str(packed(shape, depth, width)), 1))
+    tile = f.at(kind, "%copies", (str(_block_of_b(shape, depth, width)), 1))
+    copy = pack(kernels, dtype, shape.columns, shape.lanes, forms[1])
     with f.loop("%n", width) as j, f.loop("%k", depth) as k:
         columns = f.least(f.line(f"sub i64 %n, {j}"), str(width))
         deep = f.least(f.line(f"sub i64 %k, {k}"), str(depth))
         b = f.at(kind, "%b", (j, "%bc"), (k, "%bk"))
         f.do(
-            f"call void {pack(kernels, dtype, shape, forms[1])}(i64 {deep}, i64 {columns}, "
-            f"ptr {b}, i64 %bk, i64 %bc, ptr %copies)"
+            f"call void {copy}(i64 {deep}, i64 {columns}, ptr {b}, i64 %bk, i64 %bc, "
+            f"ptr %copies)"
         )
         later = f.line(f"icmp sgt i64 {k}, 0")
         add = f.line(f"or i1 {later}, %add")

@@ -94,9 +94,9 @@ class _Module:
             return self._emitter(stage.body, stage.copies)
 
         found = products.emit(number, how, emitter, self.kernels, _body)
-        for head, e, more in found.functions:
-            self._function(f"void @{head}", e, more, "void")
-        self.functions += found.task(self.places)
+        for piece in found.pieces:
+            self._function(f"void @{piece.name}", piece.e, ("i64 %part",), "void")
+        self.functions += found.tasks(self.places)
         self.calls += found.calls(len(self.places))
 
     def _emitter(self, body: Sequence[ir.Statement], more: Sequence[ir.Buffer] = ()) -> Emitter:

@@ -6,7 +6,8 @@ so that one function serves every product of a module. The other functions bring
 the form that tiles want: `copy` (rows that lie side by side), `transpose` (columns that do),
 `gather` (neither). `dots` is for one column: its lanes run along k.
 Each element of the result is summed in the order of k, whatever the tile: how a product is cut
-into tiles and threads changes no bit. Read `llvm/products.py` after.
+into tiles and threads changes no bit. What lies far off is asked for ahead of its use. Read
+`llvm/products.py` after.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from dataclasses import dataclass
 from headrace.base import dtypes
 from headrace.base.dtypes import DType
 from headrace.compile.llvm.text import of_lanes, suffix, value_type
+
+LINE = 64
+"""Bytes that the cache fetches at once."""
+_PREFETCH = "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,11 @@ class Function:
     def least(self, a: str, b: str) -> str:
         """The smaller one of two numbers."""
         return self.line(f"call i64 @llvm.smin.i64(i64 {a}, i64 {b})")
+
+    def ahead(self, place: str, write: bool) -> None:
+        """Ask for a line: into the first cache to be written, into the second to be read."""
+        given = "i32 1, i32 3" if write else "i32 0, i32 2"
+        self.do(f"call void @llvm.prefetch.p0(ptr {place}, {given}, i32 1)")
 
     def at(self, kind: str, base: str, *terms: tuple[str, str | int]) -> str:
         """The address that lies a sum of products, in elements, after `base`."""
@@ -143,9 +153,14 @@ class Lanes:
         given = f"ptr {place}, i32 {self.align}, {self.bools} {mask}, {self.whole} {self.zero}"
         return self.f.line(f"call {self.whole} @llvm.masked.load.{self.suffix}.p0({given})")
 
-    def store(self, value: str, place: str, mask: str | None = None) -> None:
+    def store(
+        self, value: str, place: str, mask: str | None = None, past: bool = False
+    ) -> None:
+        """Store a vector; a whole one at a multiple of its size may go `past` the caches."""
         if mask is None:
-            self.f.do(f"store {self.whole} {value}, ptr {place}, align {self.align}")
+            align = self.align * self.lanes if past else self.align
+            hint = ", !nontemporal !{i32 1}" if past else ""
+            self.f.do(f"store {self.whole} {value}, ptr {place}, align {align}{hint}")
             return
         given = f"{self.whole} {value}, ptr {place}, i32 {self.align}, {self.bools} {mask}"
         self.f.do(f"call void @llvm.masked.store.{self.suffix}.p0({given})")
@@ -167,6 +182,7 @@ class Lanes:
             f"declare void @llvm.masked.store.{self.suffix}.p0({whole}, ptr, i32, {bools})",
             f"declare {self.kind} @llvm.vector.reduce.fadd.{self.suffix}({self.kind}, {whole})",
             "declare i64 @llvm.smin.i64(i64, i64)",
+            _PREFETCH,
         )
 
 
@@ -177,18 +193,23 @@ class Kernels:
         self.functions: dict[str, str] = {}
         self.declarations: dict[str, str] = {}
 
-    def tile(self, dtype: DType, shape: Shape, edge: bool) -> str:
+    def tile(self, dtype: DType, shape: Shape, edge: bool, ahead: bool = False) -> str:
         """`(k, a, row stride, k stride, b, k stride, c, row stride, add)` writes one tile of
-        `c`; with `edge` also `(rows, columns)`, of which there are fewer than in the shape."""
-        name = f"tile.{dtype.name}.{shape}{'.edge' if edge else ''}"
+        `c`; with `edge` also `(rows, columns)`, of which there are fewer than in the shape.
+
+        With `ahead` it is also given `(next, step)`: at each k it asks for a line of what is
+        wanted next, so many bytes further each time, and for its part of `c` before it begins.
+        """
+        name = f"tile.{dtype.name}.{shape}{'.edge' if edge else ''}{'.ahead' if ahead else ''}"
         if name not in self.functions:
             limits = ", i64 %rows, i64 %columns" if edge else ""
+            more = ", ptr %next, i64 %step" if ahead else ""
             f = Function(
                 name,
                 "i64 %k, ptr %a, i64 %ar, i64 %ak, ptr %b, i64 %bk, "
-                f"ptr %c, i64 %cr, i1 %add{limits}",
+                f"ptr %c, i64 %cr, i1 %add{limits}{more}",
             )
-            _tile(f, self._lanes(f, dtype, shape.lanes), shape, edge)
+            _tile(f, self.lanes(f, dtype, shape.lanes), shape, edge, ahead)
             self.functions[name] = f.text()
         return f"@{name}"
 
@@ -201,7 +222,7 @@ class Kernels:
             f = Function(
                 name, f"i64 %k, ptr %a, i64 %ar, ptr %b, ptr %c, i64 %cr, i1 %add{limit}"
             )
-            _dots(f, self._lanes(f, dtype, lanes), rows, edge)
+            _dots(f, self.lanes(f, dtype, lanes), rows, edge)
             self.functions[name] = f.text()
         return f"@{name}"
 
@@ -210,19 +231,20 @@ class Kernels:
         name = f"copy.{dtype.name}.{lanes}"
         if name not in self.functions:
             f = Function(name, "i64 %rows, i64 %columns, ptr %x, i64 %xr, ptr %y, i64 %yr")
-            _copy(f, self._lanes(f, dtype, lanes))
+            _copy(f, self.lanes(f, dtype, lanes))
             self.functions[name] = f.text()
         return f"@{name}"
 
-    def transpose(self, dtype: DType, lanes: int) -> str:
+    def transpose(self, dtype: DType, lanes: int, past: bool = False) -> str:
         """`(rows, columns, from, column stride, to, row stride)`: columns that lie dense.
 
-        It writes blocks of lanes x lanes: up to `lanes` - 1 rows and columns too many.
+        It writes blocks of lanes x lanes, `past` the caches where asked for: up to `lanes` - 1
+        rows and columns too many.
         """
-        name = f"transpose.{dtype.name}.{lanes}"
+        name = f"transpose.{dtype.name}.{lanes}{'.past' if past else ''}"
         if name not in self.functions:
             f = Function(name, "i64 %rows, i64 %columns, ptr %x, i64 %xc, ptr %y, i64 %yr")
-            _transpose(f, self._lanes(f, dtype, lanes))
+            _transpose(f, self.lanes(f, dtype, lanes), past)
             self.functions[name] = f.text()
         return f"@{name}"
 
@@ -240,7 +262,8 @@ class Kernels:
             self.functions[name] = f.text()
         return f"@{name}"
 
-    def _lanes(self, f: Function, dtype: DType, lanes: int) -> Lanes:
+    def lanes(self, f: Function, dtype: DType, lanes: int) -> Lanes:
+        """Vectors in a function, their declarations noted."""
         found = Lanes(f, dtype, lanes)
         for text in found.declarations:
             self.declarations["@" + text.partition("@")[2].partition("(")[0]] = text
@@ -260,12 +283,16 @@ def _rows(f: Function, kind: str, base: str, stride: str, count: int, edge: bool
     return found
 
 
-def _tile(f: Function, v: Lanes, shape: Shape, edge: bool) -> None:
+def _tile(f: Function, v: Lanes, shape: Shape, edge: bool, ahead: bool) -> None:
     a = _rows(f, v.kind, "%a", "%ar", shape.rows, edge)
     c = _rows(f, v.kind, "%c", "%cr", shape.rows, edge)
+    if ahead:
+        for r in range(shape.rows):
+            for first in range(0, shape.columns, LINE // v.align):
+                f.ahead(f.at(v.kind, c[r], (str(first), 1)), True)
     masks = [v.below("%columns", j * v.lanes) if edge else None for j in range(shape.vectors)]
     places = [(r, j) for r in range(shape.rows) for j in range(shape.vectors)]
-    sums = _sums(f, v, shape, a, masks)
+    sums = _sums(f, v, shape, a, masks, ahead)
     f.do("br i1 %add, label %plus, label %store")
     end = f.block
     f.start("plus")
@@ -284,7 +311,7 @@ def _tile(f: Function, v: Lanes, shape: Shape, edge: bool) -> None:
 
 
 def _sums(
-    f: Function, v: Lanes, shape: Shape, a: list[str], masks: list[str | None]
+    f: Function, v: Lanes, shape: Shape, a: list[str], masks: list[str | None], ahead: bool
 ) -> dict[tuple[int, int], str]:
     """The loop over k; gives the accumulators' names."""
     places = [(r, j) for r in range(shape.rows) for j in range(shape.vectors)]
@@ -302,6 +329,9 @@ def _sums(
     more = f.line(f"icmp slt i64 {k}, %k")
     f.do(f"br i1 {more}, label %body, label %finish")
     f.start("body")
+    if ahead:
+        offset = f.line(f"mul i64 {k}, %step")
+        f.ahead(f.line(f"getelementptr i8, ptr %next, i64 {offset}"), False)
     columns = [
         v.load(f.at(v.kind, b, (str(j * v.lanes), 1)), masks[j]) for j in range(shape.vectors)
     ]
@@ -364,7 +394,7 @@ def _copy(f: Function, v: Lanes) -> None:
             v.store(last, f.at(v.kind, y, (whole, 1)), mask)
 
 
-def _transpose(f: Function, v: Lanes) -> None:
+def _transpose(f: Function, v: Lanes, past: bool) -> None:
     final = f.line("sub i64 %columns, 1")
     with f.loop("%columns", v.lanes) as j:
         columns = []
@@ -376,7 +406,7 @@ def _transpose(f: Function, v: Lanes) -> None:
             block = [v.load(f.at(v.kind, column, (i, 1)), mask) for column in columns]
             for lane, value in enumerate(_transposed(f, v, block)):
                 row = f.line(f"add i64 {i}, {lane}")
-                v.store(value, f.at(v.kind, "%y", (row, "%yr"), (j, 1)))
+                v.store(value, f.at(v.kind, "%y", (row, "%yr"), (j, 1)), past=past)
 
 
 def _transposed(f: Function, v: Lanes, block: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from headrace.compile.llvm import abi, blocking
 from headrace.compile.llvm.blocking import Extent
-from headrace.compile.llvm.microkernel import Kernels, Shape
+from headrace.compile.llvm.microkernel import LINE, Kernels, Shape
 from headrace.compile.llvm.text import value_type
 from headrace.compile.llvm.values import Emitter
 from headrace.compile.loops import ir
@@ -23,78 +23,85 @@ TAIL = 4096
 Write = Callable[[Sequence[ir.Statement], Emitter], None]
 
 
+class Piece(NamedTuple):
+    """A function of some parts of a product: its name, how many parts there are, and what
+    holds it; it takes the buffers and `%part`."""
+
+    name: str
+    parts: int
+    e: Emitter
+
+
 class Text(NamedTuple):
     """What a product adds to a module.
 
     Attributes:
-        number: of the stage.
-        parts: how many there are.
-        functions: their names, what they hold, and their arguments beside the buffers.
+        pieces: its functions, in the order in which they run.
+        shared: whether threads share the parts of each.
     """
 
-    number: int
-    parts: int
-    functions: list[tuple[str, Emitter, tuple[str, ...]]]
+    pieces: list[Piece]
+    shared: bool
 
-    def task(self, places: dict[int, int]) -> list[str]:
-        """The function that threads call: some parts, the buffers taken out of the context."""
-        if self.parts == 1:
-            return []
-        e = self.functions[-1][1]
-        lines = []
-        for key, name in e.given.items():
-            lines.append(f"  {name}.at = getelementptr ptr, ptr %ctx, i64 {places[key]}")
-            lines.append(f"  {name} = load ptr, ptr {name}.at")
-        passed = ", ".join([*[f"ptr {name}" for name in e.given.values()], "i64 %part"])
-        head = f"void @task{self.number}(ptr %ctx, i64 %begin, i64 %end)"
-        return [
-            f"define internal {head} nounwind {{",
-            "entry:",
-            *lines,
-            "  br label %loop",
-            "loop:",
-            "  %part = phi i64 [ %begin, %entry ], [ %after, %loop ]",
-            f"  call void @stage{self.number}({passed})",
-            "  %after = add i64 %part, 1",
-            "  %more = icmp slt i64 %after, %end",
-            "  br i1 %more, label %loop, label %done",
-            "done:",
-            "  ret void",
-            "}",
-        ]
+    def tasks(self, places: dict[int, int]) -> list[str]:
+        """Functions that run some parts, the buffers taken out of the context."""
+        return [line for x in self.pieces if x.parts > 1 for line in _task(x, places)]
 
     def calls(self, buffers: int) -> list[str]:
         """Lines of `kernel` in a program of so many buffers."""
         lines = []
-        *before, last = self.functions
-        for name, e, _ in before:
+        for name, parts, e in self.pieces:
             passed = ", ".join([f"ptr {name}" for name in e.given.values()])
-            lines.append(f"  call void @{name}({passed})")
-        name, e, _ = last
-        if self.parts == 1:
-            passed = ", ".join([f"ptr {name}" for name in e.given.values()])
-            return [*lines, f"  call void @{name}({passed}, i64 0)"]
-        for name in ("parallel", "pool"):
-            place = f"%{name}{self.number}"
-            at = abi.slot(name, buffers)
-            lines.append(f"  {place}.at = getelementptr ptr, ptr %ctx, i64 {at}")
-            lines.append(f"  {place} = load ptr, ptr {place}.at")
-        given = f"ptr %pool{self.number}, ptr @task{self.number}, ptr %ctx, i64 {self.parts}"
-        return [*lines, f"  call void %parallel{self.number}({given})"]
+            if parts == 1:
+                lines.append(f"  call void @{name}({passed}, i64 0)")
+            elif not self.shared:
+                lines.append(f"  call void @task.{name}(ptr %ctx, i64 0, i64 {parts})")
+            else:
+                for word in ("parallel", "pool"):
+                    place = f"%{word}.{name}"
+                    at = abi.slot(word, buffers)
+                    lines.append(f"  {place}.at = getelementptr ptr, ptr %ctx, i64 {at}")
+                    lines.append(f"  {place} = load ptr, ptr {place}.at")
+                given = f"ptr %pool.{name}, ptr @task.{name}, ptr %ctx, i64 {parts}"
+                lines.append(f"  call void %parallel.{name}({given})")
+        return lines
+
+
+def _task(piece: Piece, places: dict[int, int]) -> list[str]:
+    name, _, e = piece
+    lines = []
+    for key, buffer in e.given.items():
+        lines.append(f"  {buffer}.at = getelementptr ptr, ptr %ctx, i64 {places[key]}")
+        lines.append(f"  {buffer} = load ptr, ptr {buffer}.at")
+    passed = ", ".join([*[f"ptr {buffer}" for buffer in e.given.values()], "i64 %part"])
+    return [
+        f"define internal void @task.{name}(ptr %ctx, i64 %begin, i64 %end) nounwind {{",
+        "entry:",
+        *lines,
+        "  br label %loop",
+        "loop:",
+        "  %part = phi i64 [ %begin, %entry ], [ %after, %loop ]",
+        f"  call void @{name}({passed})",
+        "  %after = add i64 %part, 1",
+        "  %more = icmp slt i64 %after, %end",
+        "  br i1 %more, label %loop, label %done",
+        "done:",
+        "  ret void",
+        "}",
+    ]
 
 
 def emit(
     number: int, x: Product, make: Callable[[], Emitter], kernels: Kernels, write: Write
 ) -> Text:
     """Stage `number`; `make` gives emitters for its functions, `write` writes statements."""
-    found = Text(number, x.parts, [])
+    found = Text([], bool(x.shared))
     if x.once:
         e = make()
-        _Site(x, e, kernels, write).pack()
-        found.functions.append((f"pack{number}", e, ()))
+        found.pieces.append(Piece(f"pack{number}", _Site(x, e, kernels, write).pack(), e))
     e = make()
     _Site(x, e, kernels, write).write()
-    found.functions.append((f"stage{number}", e, ("i64 %part",)))
+    found.pieces.append(Piece(f"stage{number}", x.parts, e))
     return found
 
 
@@ -109,9 +116,15 @@ class _Site:
         self.extents = {"rows": str(x.m), "columns": str(x.n)}
         self.first = {"rows": "0", "columns": "0"}
 
-    def pack(self) -> None:
-        """Bring `b` into panels, before anything else."""
-        self._pack(self._start(self.x.b), str(self.x.n), self._copies())
+    def pack(self) -> int:
+        """Bring a part of `b` into panels, before anything else; gives how many there are."""
+        parts, k = -(-self.x.k // blocking.CHUNK), str(self.x.k)
+        first, end = "0", k
+        if parts > 1:
+            first = self._times("%part", blocking.CHUNK)
+            end = self._least(self.e.line(f"add i64 {first}, {blocking.CHUNK}"), self.x.k)
+        self._fill(self._start(self.x.b), str(self.x.n), self._copies(), first, end)
+        return parts
 
     def write(self) -> None:
         """Compute a part."""
@@ -132,9 +145,14 @@ class _Site:
         """Where this part's packed operands lie."""
         assert self.x.copies is not None
         base = self.e.buffers[id(self.x.copies)]
-        if self.x.parts == 1 or self.x.once:
-            return base
-        return self._at(base, "%part", self.x.copies.size // self.x.parts)
+        if self.x.parts > 1 and not self.x.once:
+            base = self._at(base, "%part", self.x.copies.size // self.x.parts)
+        address = self.e.line(f"ptrtoint ptr {base} to i64")
+        up = self.e.line(f"sub i64 0, {address}")
+        return self._bytes(base, self.e.line(f"and i64 {up}, {LINE - 1}"))
+
+    def _bytes(self, base: str, count: str) -> str:
+        return self.e.line(f"getelementptr i8, ptr {base}, i64 {count}")
 
     def _start(self, matrix: Matrix) -> str:
         base = self.e.buffers[id(matrix.buffer)]
@@ -218,6 +236,8 @@ class _Site:
             self._dots(c, a, b, add)
         elif x.form == "blocks":
             self._blocks(c, a, b, add)
+        elif x.form == "panels":
+            self._panels(c, a, b, add)
         else:
             self._strips(c, a, b, add)
 
@@ -230,25 +250,33 @@ class _Site:
                 found = later if found == "false" else self.e.line(f"or i1 {found}, {later}")
         return found
 
-    def _pack(self, b: str, columns: str, to: str) -> None:
+    def _fill(self, b: str, columns: str, to: str, first: str, end: str) -> None:
+        """Pack steps `first` to `end` of k."""
         x = self.x
-        function = blocking.pack(self.kernels, self.dtype, self.shape, _form(x.b))
+        past = x.form == "panels"  # what is larger than a cache need not pass through it
+        depth = x.cut[0] if past else x.k
+        function = blocking.fill(self.kernels, self.dtype, self.shape, _form(x.b), depth, past)
         self.e.effect(
-            f"call void {function}(i64 {x.k}, i64 {columns}, ptr {b}, i64 {x.b.rows}, "
-            f"i64 {x.b.columns}, ptr {to})"
+            f"call void {function}(i64 {first}, i64 {end}, i64 {x.k}, i64 {columns}, ptr {b}, "
+            f"i64 {x.b.rows}, i64 {x.b.columns}, ptr {to})"
         )
 
+    def _packed(self, b: str, columns: str) -> str:
+        """Where panels of `b` lie."""
+        panels = self._copies()
+        if self.x.once:
+            deep = -(-self.x.k // blocking.UNIT) * blocking.UNIT
+            return self._at(panels, self.first["columns"], deep)
+        self._fill(b, columns, panels, "0", str(self.x.k))
+        return panels
+
     def _strips(self, c: str, a: str, b: str, add: str) -> None:
-        x, shape, m, n = self.x, self.shape, self.extents["rows"], self.extents["columns"]
+        x, shape, n = self.x, self.shape, self.extents["columns"]
         function = blocking.strips(self.kernels, self.dtype, shape, self._extent(), x.cut[0])
         given = f"ptr {b}, i64 {x.b.rows}, i64 1"
         if x.form == "packed":
-            panels = self._copies()
-            if x.once:
-                panels = self._at(panels, self.first["columns"], x.k)
-            else:
-                self._pack(b, n, panels)
-            given = f"ptr {panels}, i64 {shape.columns}, i64 {x.k}"
+            deep = -(-x.k // blocking.UNIT) * blocking.UNIT
+            given = f"ptr {self._packed(b, n)}, i64 {shape.columns}, i64 {deep}"
 
         def call(m: str, a: str, c: str) -> None:
             self.e.effect(
@@ -257,10 +285,31 @@ class _Site:
                 f"i1 {add})"
             )
 
+        self._rows(call, a, c, shape.rows * max(1, TAIL // (shape.rows * x.n)))
+
+    def _panels(self, c: str, a: str, b: str, add: str) -> None:
+        x = self.x
+        function = blocking.panels(
+            self.kernels, self.dtype, self.shape, self._extent(), _form(x.a), x.cut[0]
+        )
+        panels = self._packed(b, str(x.n))
+
+        def call(m: str, a: str, c: str) -> None:
+            self.e.effect(
+                f"call void {function}(i64 {m}, i64 {x.n}, i64 {x.k}, ptr {a}, "
+                f"i64 {x.a.rows}, i64 {x.a.columns}, ptr {panels}, ptr {c}, "
+                f"i64 {x.output.rows}, i1 {add})"
+            )
+
+        self._rows(call, a, c, blocking.STRIP)
+
+    def _rows(self, call: Callable[[str, str, str], None], a: str, c: str, some: int) -> None:
+        """All rows at once, or `some` and their tail."""
+        x, m = self.x, self.extents["rows"]
         if x.tail is None:
             call(m, a, c)
             return
-        tail, some = x.tail, shape.rows * max(1, TAIL // (shape.rows * x.n))
+        tail = x.tail
 
         def strip(first: str) -> None:
             even = m.isdigit() and int(m) % some == 0

@@ -13,9 +13,9 @@ from math import prod
 from headrace.compile.loops import ir
 from headrace.compile.loops.expr import Const, Expr, Index, bounds
 
-FORMS = ("tiles", "packed", "blocks", "dots")
-"""Operands read in place; `b` packed; both packed in blocks; one column
-after the other, lanes along k."""
+FORMS = ("tiles", "packed", "panels", "blocks", "dots")
+"""Operands read in place; `b` packed; `b` packed in blocks of k, some rows of `a` too; both
+packed in blocks where they are used; one column after the other, lanes along k."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ class Product:
     Attributes:
         form: one of `FORMS`.
         tile: rows, vectors and lanes of what is held in registers.
-        cut: depth and width of blocks; of tiles, so many steps of k come before other tiles.
+        cut: depth and width of blocks; of tiles, so many steps of k come before other tiles;
+            sums of blocks are added up in the order of k.
         copies: where packed operands lie.
         tail: elementwise work on the rows of the output.
         shared: what is cut into parts of `size` for threads: "rows", "columns", the first of
@@ -80,7 +81,7 @@ class Product:
     @property
     def once(self) -> bool:
         """Whether `b` is packed once, for all parts and steps."""
-        return self.form == "packed" and not any(self.b.steps)
+        return self.form in ("packed", "panels") and not any(self.b.steps)
 
     @property
     def matrices(self) -> tuple[tuple[Matrix, int, int], ...]:

@@ -93,7 +93,7 @@ def _with_tail(
     stage: ir.Stage, how: Product, after: ir.Stage, touches: Accesses, uses: _Uses
 ) -> ir.Stage | None:
     output = how.output.buffer
-    if how.form not in ("tiles", "packed") or how.steps or not _dense(how):
+    if how.form not in ("tiles", "packed", "panels") or how.steps or not _dense(how):
         return None
     mine = accesses(stage.body)
     if touches.sequential or touches.writes:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from headrace.base.dtypes import DType
-from headrace.compile.llvm.blocking import block_size, packed
+from headrace.compile.llvm.blocking import CHUNK, block_size, packed
 from headrace.compile.llvm.cpu import host
-from headrace.compile.llvm.microkernel import Shape
+from headrace.compile.llvm.microkernel import LINE, Shape
 from headrace.compile.loops import ir
 from headrace.compile.loops.product import Product
 
@@ -25,6 +25,10 @@ PAGE = 4096
 """Rows that lie a multiple of so many bytes apart fall on each other in the cache."""
 CUT = (256, 512)
 """Depth and width of blocks: one of them fills half of the second cache."""
+DEPTH = 2048
+"""Bytes of each row in panels: sums of so many steps of k are added to the result."""
+MANY = 192
+"""So many rows make it worth to pack all of `b` in memory."""
 WORTH, PART, PARTS = 40_000.0, 10_000.0, 8
 """Nanoseconds of work from which on threads share a product, those of a part, and how many
 parts there are at most."""
@@ -105,10 +109,27 @@ def _matrix(s: Sizes, dtype: DType) -> Choice:
     if s.b[1] == 1 and (s.m <= 4 * FEW or (small and not crowded)):
         return Choice("tiles", shape)
     if small:
-        return Choice("packed", shape, copies=packed(Shape(*shape), s.k, s.n))
+        copies = packed(Shape(*shape), s.k, s.n) + LINE // size
+        return Choice("packed", shape, copies=copies)
+    if s.m >= MANY:
+        return _panels(s, dtype)
     columns = shape[1] * shape[2]
     cut = min(CUT[0], s.k), min(CUT[1] // columns * columns, s.n)
-    return Choice("blocks", shape, cut, block_size(Shape(*shape), *cut))
+    copies = block_size(Shape(*shape), *cut) + LINE // size
+    return Choice("blocks", shape, cut, copies)
+
+
+def _panels(s: Sizes, dtype: DType) -> Choice:
+    """All of `b` packed; of two widths of tiles the one that leaves less over."""
+    rows, _, wide = tile(s.m, s.n, dtype)
+    room = _registers()[0] // rows
+    needed = math.ceil(s.n / wide)
+    vectors = min((room - 1, room), key=lambda v: (-needed % max(v, 1), v))
+    shape = rows, max(vectors, 1), wide
+    pieces = math.ceil(s.k * dtype.np.itemsize / DEPTH)
+    depth = _multiple(math.ceil(s.k / pieces), CHUNK)
+    copies = packed(Shape(*shape), s.k, s.n) + LINE // dtype.np.itemsize
+    return Choice("panels", shape, (depth, 0), copies)
 
 
 def share(x: Product) -> Product:
@@ -120,11 +141,11 @@ def share(x: Product) -> Product:
         return x
     parts = min(PARTS, int(x.work / PART))
     first = x.steps[0] if x.steps and x.output.steps[0] else 1
-    own = x.form == "blocks" or (x.form == "packed" and not x.once)
+    own = x.copies is not None and not x.once
     size = 0
     if first >= parts or (x.steps and first >= 2):
         found = replace(x, shared="steps", size=math.ceil(first / parts))
-    elif x.m >= x.n or x.tail:
+    elif x.m >= x.n or x.tail or x.form == "panels":
         size = max(math.ceil(x.m / parts), ALONE if own else 1)
         found = replace(x, shared="rows", size=_multiple(size, x.tile[0]))
     else:
@@ -144,6 +165,12 @@ def _multiple(size: int, unit: int) -> int:
     return math.ceil(size / unit) * unit
 
 
+def _registers() -> tuple[int, int]:
+    """How many sums a tile may hold, and how many rows it has at most."""
+    many = "+avx512f" in host().features or host().triple[:3] == "aar"
+    return (24, 8) if many else (12, 6)
+
+
 def lanes(dtype: DType) -> int:
     """How many numbers a vector register holds."""
     features = host().features
@@ -157,8 +184,8 @@ def tile(m: int, n: int, dtype: DType) -> tuple[int, int, int]:
     Sums hold up to three quarters of the registers. A step of k takes one cycle for each sum or
     for each load, at least the four that a sum waits for itself, and a little for the loop.
     """
-    wide, many = lanes(dtype), "+avx512f" in host().features or host().triple[:3] == "aar"
-    room, most = (24, 8) if many else (12, 6)
+    wide = lanes(dtype)
+    room, most = _registers()
     rows = math.ceil(m / math.ceil(m / most))
     needed = math.ceil(n / wide)
 
