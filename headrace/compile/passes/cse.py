@@ -2,7 +2,7 @@
 
 Two nodes are the same if op, inputs, attributes, device and what they wait for are. Arrays in
 attributes compare by their bytes. Reads of a variable are the same if nothing in between may
-have changed it; effects and random numbers never are.
+have changed it; effects, random numbers and new lists (which are written in place) never are.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from headrace.base.dtypes import resource
+from headrace.base.dtypes import resource, variant
 from headrace.compile.passes.program import Node, Program, Value, has_effect, renamed
 from headrace.core.op import Kind
 
@@ -58,7 +58,7 @@ def cse(program: Program) -> Program:
         node = renamed(old, known_as) if known_as else old
         if node.op.stateful and not node.op.pure:
             versions.after(node)
-        elif node.name not in pinned and node.outputs:
+        elif node.name not in pinned and node.outputs and not _new_list(node):
             first = found.setdefault(_key(node, versions), node)
             if first is not node and _as_good(first, node):
                 known_as.update(zip(node.outputs, first.outputs, strict=True))
@@ -70,6 +70,11 @@ def cse(program: Program) -> Program:
 def _key(node: Node, versions: _Versions) -> Hashable:
     attrs = tuple(sorted([(name, attr_key(attr)) for name, attr in node.attrs.items()]))
     return (node.op, node.inputs, attrs, node.device, node.control, versions.seen_by(node))
+
+
+def _new_list(node: Node) -> bool:
+    """Whether a node makes an empty list: each has one writer and items of its own."""
+    return not node.inputs and any(v.spec.dtype is variant for v in node.outputs)
 
 
 def _as_good(first: Node, node: Node) -> bool:
