@@ -89,7 +89,7 @@ def convert(value: Any, dtype: DType | None = None, hint: DType | None = None) -
         except (TypeError, ValueError):
             pass
     if listed:
-        return _packed(value, dtype or hint, dtype is not None)
+        return _packed(value, dtype or hint)
     return wrap(to_array(value, dtype))
 
 
@@ -297,13 +297,17 @@ def _holds_tensor(value: Any) -> bool:
     return False
 
 
-def _packed(value: Any, dtype: DType | None, wanted: bool) -> Tensor:
-    """A list with tensors inside: converted one by one, then stacked by the `Pack` op."""
+def _packed(value: Any, dtype: DType | None) -> Tensor:
+    """A list with tensors inside: converted one by one, then stacked by the `Pack` op.
+
+    The tensors are cast to a dtype that is asked for, or only hoped for, as in TensorFlow.
+    """
+    wanted = dtype
     if dtype is None:
         dtype = next((t.dtype for t in _leaves(value) if hasattr(t, "dtype")), None)
     items = [convert(item, None, dtype) for item in value]
-    if dtype is not None and wanted:
-        items = [item if item.dtype == dtype else hooks.cast(item, dtype) for item in items]
+    if wanted is not None:
+        items = [item if item.dtype == wanted else hooks.cast(item, wanted) for item in items]
     if any(item.shape.rank != items[0].shape.rank for item in items):
         raise ValueError(_NON_RECTANGULAR)
     return hooks.pack(items)

@@ -309,23 +309,18 @@ class Range(Op):
             if spec.shape not in ((), None):
                 shown = "[" + ",".join(map(str, spec.shape)) + "]"
                 raise errors.invalid_argument(f"{name} must be a scalar, not shape {shown}")
-        return Spec((None,), start.dtype)
+        known = [spec.value for spec in (start, limit, delta)]
+        if not all(isinstance(value, np.ndarray) for value in known):
+            return Spec((None,), start.dtype)
+        return Spec((_count(*[value[()] for value in known]),), start.dtype)
 
     def kernel(start, limit, delta):
         if start.ndim or limit.ndim or delta.ndim:
             raise ValueError
         first, last, step = start[()], limit[()], delta[()]
-        if step == 0:
-            raise errors.invalid_argument("Requires delta != 0: 0")
-        if (step > 0) == (first > last) and first != last:
-            sign = "<=" if step > 0 else ">="
-            relation = ">" if step > 0 else "<"
-            raise errors.invalid_argument(
-                f"Requires start {sign} limit when delta {relation} 0: {first}/{last}"
-            )
+        count = _count(first, last, step)
         if start.dtype.kind in "iu":
             return np.arange(int(first), int(last), int(step)).astype(start.dtype)
-        count = math.ceil(abs((float(last) - float(first)) / float(step)))
         return (np.arange(count, dtype=start.dtype) * step + first).astype(start.dtype)
 
     def oracle(start, limit, delta):
@@ -334,6 +329,21 @@ class Range(Op):
             items.append(value)
             value = start + len(items) * delta
         return items
+
+
+def _count(first, last, step):
+    """How many numbers a range has."""
+    if step == 0:
+        raise errors.invalid_argument("Requires delta != 0: 0")
+    if (step > 0) == (first > last) and first != last:
+        sign = "<=" if step > 0 else ">="
+        relation = ">" if step > 0 else "<"
+        raise errors.invalid_argument(
+            f"Requires start {sign} limit when delta {relation} 0: {first}/{last}"
+        )
+    if first.dtype.kind in "iu":
+        return len(range(int(first), int(last), int(step)))
+    return math.ceil(abs((float(last) - float(first)) / float(step)))
 
 
 @export("range")
