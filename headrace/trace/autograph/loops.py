@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from headrace.base import nest
+from headrace.base.dtypes import int32
 from headrace.base.lazy import lazy_module
 from headrace.base.shapes import TensorShape
 from headrace.core.context import state
@@ -404,6 +405,17 @@ class _Rows(_Counted):
 
 class _Range(_Rows):
     """The numbers of a `tf.range`, which are computed one by one."""
+
+    def count(self) -> Any:
+        start, limit, delta = self.tensor.node.inputs  # type: ignore[attr-defined]
+        step = _known(delta)
+        counted = self.tensor.shape[0] is None and limit.dtype.is_integer and step is not None
+        if not counted or not step:
+            return super().count()  # the range itself says what is wrong with it
+        if _known(start) == 0 and step == 1:
+            return cast_.cast(limit, int32)
+        rounds = -((start - limit) // delta)
+        return cast_.cast(elementwise.maximum(rounds, 0), int32)
 
     def element(self, index: Any) -> Any:
         start, _, delta = self.tensor.node.inputs  # type: ignore[attr-defined]

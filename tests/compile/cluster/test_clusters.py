@@ -138,7 +138,7 @@ def test_a_whole_training_loop_is_one_native_call():
             tf.random.set_seed(5)
             function = tf.function(train)
             found.append([float(function(tf.constant(7))), w.numpy(), int(steps)])
-    assert [line.split()[1] for line in native(function)] == ["Range", "Shape"]
+    assert native(function) == []
     for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
 
