@@ -263,7 +263,26 @@ def simplify(program: Program) -> Program:
 
 def bypass(program: Program) -> Program:
     """The program without operations that change nothing."""
-    return rewritten(program, _by_op("nothing"))
+    return _without_groups(rewritten(program, _by_op("nothing")))
+
+
+def _without_groups(program: Program) -> Program:
+    """The program without what gives its operands (a function with its own gradient)."""
+    pinned = program.pinned()
+    groups = [
+        node
+        for node in program.nodes
+        if node.op.name == "IdentityN" and not node.control and node.name not in pinned
+    ]
+    if not groups:
+        return program
+    known_as: dict[Value, Value] = {}
+    for node in groups:
+        given = [known_as.get(value, value) for value in node.inputs]
+        known_as.update(zip(node.outputs, given, strict=True))
+    gone = set(groups)
+    rest = [renamed(node, known_as) for node in program.nodes if node not in gone]
+    return program.like(rest, known_as)
 
 
 def remap(program: Program) -> Program:
