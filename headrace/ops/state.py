@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 
 from headrace.base import errors
-from headrace.base.dtypes import ALL, int32, int64, resource
+from headrace.base.dtypes import ALL, NUMERIC, bfloat16, float16, int32, int64, resource
 from headrace.base.shapes import compatible
 from headrace.core.context import state
 from headrace.core.convert import convert
@@ -20,8 +20,15 @@ from headrace.core.op import Kind, Op, Spec
 from headrace.core.scatter import hooks as scatter_hooks
 from headrace.core.tensor import wrap
 from headrace.core.variable import hooks
+from headrace.ops.gather import check_nd
 from headrace.ops.make import broadcast
-from headrace.ops.strided_slice import StridedSlice, key_of, sliced_variable, state_hooks
+from headrace.ops.strided_slice import (
+    StridedSlice,
+    key_of,
+    native_part,
+    sliced_variable,
+    state_hooks,
+)
 
 _HANDLE = {"resource": ("resource", frozenset({resource}))}
 
@@ -104,7 +111,7 @@ UPDATES = {
 }
 
 
-def _scattering(name, update):
+def _scattering(name, update, lower):
     """A record `name(resource, indices, updates)` that changes parts of a variable."""
 
     def infer(resource, indices, updates, dtype):
@@ -119,29 +126,119 @@ def _scattering(name, update):
     rules |= {"inputs": ("resource", "indices", "updates"), "attrs": {"dtype": None}}
     rules |= {"types": _HANDLE | {"indices": ("Tindices", frozenset({int32, int64}))}}
     rules |= {"dtypes": ALL, "stateful": True, "no_grad": "it has no result"}
-    return type(name, (Op,), rules | {"no_lower": "it changes a variable"})
+    return type(name, (Op,), rules | {"lower": lower})
+
+
+_COMBINE = {
+    "Update": "set",
+    "Add": "add",
+    "Sub": "add",
+    "Mul": "mul",
+    "Max": "max",
+    "Min": "min",
+}
+
+
+def _scattered(c, rule, resource, extents, place, updates):
+    """Combine each element of `updates` into element `place(*i)` of a variable, in order."""
+    if rule not in _COMBINE or resource.dtype not in _combined(rule):
+        c.refuse(f"{rule} of elements of {resource.dtype.name}, one by one")
+    if rule == "Sub":
+        given = updates
+        updates = c.map(extents, resource.dtype, lambda *i: -given[i])
+    return c.scatter_into(_COMBINE[rule], resource, extents, place, updates)
+
+
+def _combined(rule):
+    """The dtypes whose elements may be combined one after another as the kernel does it."""
+    return ALL if rule == "Update" else _EXACT
+
+
+_EXACT = NUMERIC - {float16, bfloat16}
 
 
 def _rows(rule):
-    return lambda v, indices, values: v._scatter(rule, IndexedSlices(values, indices))
+    """The rules for rows: what changes a variable, and what compiled code does."""
+
+    def update(v, indices, values):
+        v._scatter(rule, IndexedSlices(values, indices))
+
+    def lower(c, resource, indices, updates, dtype):
+        rank, rows = indices.rank, resource.shape[0]
+        label = ",".join("{}" for _ in range(rank)) if rank else "0"
+        text = f"indices[{label}] = {{}} is not in [0, {rows})"
+        extents = (*indices.shape, *resource.shape[1:])
+        if updates.rank and updates.shape != extents:
+            c.refuse("the shapes do not fit")
+
+        def place(*i):
+            k = c.cast(indices[i[:rank]], int64)
+            c.check((k >= 0) & (k < rows), text, *i[:rank], k)
+            return (k, *i[rank:])
+
+        given = updates
+        if not given.rank:
+            updates = c.map(extents, dtype, lambda *i: given[()])
+        return _scattered(c, rule, resource, extents, place, updates)
+
+    return update, lower
 
 
 def _elements(rule):
-    return lambda v, indices, values: v._scatter_nd(rule, indices, values)
+    """The rules for elements or slices: as `_rows`."""
+
+    def update(v, indices, values):
+        v._scatter_nd(rule, indices, values)
+
+    def lower(c, resource, indices, updates, dtype):
+        outer = indices.rank - 1
+        depth = indices.shape[-1] if indices.rank else 0
+        extents = (*indices.shape[:-1], *resource.shape[depth:])
+        if outer < 0 or depth > len(resource.shape) or updates.shape != extents:
+            c.refuse("the shapes do not fit")
+
+        def place(*i):
+            at = [c.cast(indices[(*i[:outer], d)], int64) for d in range(depth)]
+            check_nd(c, at, i[:outer], resource.shape, "")
+            return (*at, *i[outer:])
+
+        return _scattered(c, rule, resource, extents, place, updates)
+
+    return update, lower
+
+
+def _batches():
+    """The rules for rows batch by batch: as `_rows`."""
+
+    def update(v, indices, values):
+        v.batch_scatter_update(IndexedSlices(values, indices))
+
+    def lower(c, resource, indices, updates, dtype):
+        outer = indices.rank
+        extents = (*indices.shape, *resource.shape[outer:])
+        batch = resource.shape[: outer - 1]
+        if not outer or updates.shape != extents or indices.shape[:-1] != batch:
+            c.refuse("the shapes do not fit")
+
+        def place(*i):
+            at = [*i[: outer - 1], c.cast(indices[i[:outer]], int64)]
+            check_nd(c, at, i[:outer], resource.shape, "")
+            return (*at, *i[outer:])
+
+        return _scattered(c, "Update", resource, extents, place, updates)
+
+    return update, lower
 
 
 SCATTERS = {
-    f"ResourceScatter{rule}": _scattering(f"ResourceScatter{rule}", _rows(rule))
+    f"ResourceScatter{rule}": _scattering(f"ResourceScatter{rule}", *_rows(rule))
     for rule in ("Update", "Add", "Sub", "Mul", "Div", "Max", "Min")
 }
 SCATTERS |= {
-    f"ResourceScatterNd{rule}": _scattering(f"ResourceScatterNd{rule}", _elements(rule))
+    f"ResourceScatterNd{rule}": _scattering(f"ResourceScatterNd{rule}", *_elements(rule))
     for rule in ("Update", "Add", "Sub", "Max", "Min")
 }
-SCATTERS["BatchScatter"] = _scattering(
-    "BatchScatter",
-    lambda v, indices, values: v.batch_scatter_update(IndexedSlices(values, indices)),
-)
+SCATTERS["BatchScatter"] = _scattering("BatchScatter", *_batches())
 
 
 class ResourceStridedSliceAssign(Op):
@@ -152,8 +249,8 @@ class ResourceStridedSliceAssign(Op):
     types = {"ref": ("resource", frozenset({resource}))}
     dtypes = ALL
     stateful = True
+    computed = ("begin", "end")
     no_grad = "it has no result"
-    no_lower = "it changes a variable"
 
     def infer(ref, value, **place):
         part = StridedSlice.infer(ref.value, **place)
@@ -167,6 +264,18 @@ class ResourceStridedSliceAssign(Op):
         key = key_of(**place)
         sliced_variable(ref, wrap(ref._array[key]), key).assign(wrap(value))
         return ()
+
+    def lower(c, ref, value, **place):
+        sizes, at = native_part(c, ref.shape, **place)
+        missing = len(sizes) - value.rank
+
+        def update(*i):
+            inner = zip(value.shape, i[missing:], strict=True)
+            return value[tuple(0 if n == 1 else k for n, k in inner)]
+
+        if missing < 0:
+            c.refuse("a value of more dimensions than the part has")
+        return c.scatter_into("set", ref, sizes, at, c.map(sizes, ref.dtype, update))
 
 
 def scatter(variable, name, indices, updates):

@@ -120,6 +120,20 @@ def _native_plan(c, shape, begin, end, strides, masks):
     return axes, points
 
 
+def native_part(c, shape, begin, end, strides, **masks):
+    """The sizes of a part in compiled code, and where in the whole its elements are."""
+    axes, points = _native_plan(c, shape, begin, end, strides, {**_NO_MASKS, **masks})
+
+    def place(*i):
+        at = dict(points)
+        for k, (axis, first, stride, _) in zip(i, axes, strict=True):
+            if axis is not None:
+                at[axis] = first + k * stride
+        return tuple(at[d] for d in range(len(shape)))
+
+    return tuple(size for *_, size in axes), place
+
+
 def _inside(c, k, axis, n):
     """A computed index, which may count from the end, as one that is inside."""
     k = c.where(k < 0, k + n, k)
@@ -199,16 +213,8 @@ class StridedSlice(Op):
         return apply(StridedSliceGrad, (dy,), attrs)
 
     def lower(c, input, begin, end, strides, **masks):
-        axes, points = _native_plan(c, input.shape, begin, end, strides, masks)
-
-        def element(*i):
-            at = dict(points)
-            for k, (axis, first, stride, _) in zip(i, axes, strict=True):
-                if axis is not None:
-                    at[axis] = first + k * stride
-            return input[tuple(at[d] for d in range(input.rank))]
-
-        return c.map(tuple(size for *_, size in axes), input.dtype, element)
+        sizes, place = native_part(c, input.shape, begin, end, strides, **masks)
+        return c.map(sizes, input.dtype, lambda *i: input[place(*i)])
 
     def oracle(input, begin, end, strides, **masks):
         axes, points = _plan(input.shape, key_of(begin, end, strides, **masks))
@@ -264,6 +270,26 @@ def _open_size(size, part, position, masks):
     return len(range(*slice(part.start, part.stop, part.step).indices(size)))
 
 
+def _put_back(c, dy, shape, begin):
+    """Zeros with `dy` from `begin` on, where numbers may be scalars of the program."""
+    first = [_clamped(c, k, n) for k, n in zip(begin, shape, strict=False)]
+    begin = (*first, *[0] * (len(shape) - len(first)))
+
+    def element(*i):
+        at = [k - b for k, b in zip(i, begin, strict=True)]
+        inside = c.all((k >= 0) & (k < n) for k, n in zip(at, dy.shape, strict=True))
+        return c.where(inside, lambda: dy[tuple(at)], lambda: c.const(0, dy.dtype))
+
+    return c.map(shape, dy.dtype, element)
+
+
+def _clamped(c, k, n):
+    """Where a part begins, which may be counted from the end."""
+    if k.__class__ is int:
+        return min(max(k + n if k < 0 else k, 0), n)
+    return c.minimum(c.maximum(c.where(k < 0, k + n, k), 0), n)
+
+
 class StridedSliceGrad(Op):
     """Zeros of a shape with `dy` at the places that a slice reads."""
 
@@ -302,6 +328,9 @@ class StridedSliceGrad(Op):
         return apply(StridedSlice, (dz,), attrs)
 
     def lower(c, dy, shape, begin, end, strides, **masks):
+        computed = any(k.__class__ is not int for k in (*begin, *end))
+        if computed and set(strides) == {1} and not any({**_NO_MASKS, **masks}.values()):
+            return _put_back(c, dy, shape, begin)
         axes, points = _native_plan(c, shape, begin, end, strides, masks)
 
         def element(*i):
@@ -566,6 +595,7 @@ class Slice(Op):
     kind = Kind.MOVEMENT
     inputs = ("input", "begin", "size")
     static = ("begin", "size")
+    computed = ("begin",)
     dtypes = ALL
     keep = ()
     samples = (
@@ -598,8 +628,18 @@ class Slice(Op):
         return apply(StridedSliceGrad, (dy,), attrs)
 
     def lower(c, input, begin, size):
+        first = tuple(b if b.__class__ is int else None for b in begin)
+        sizes = _extent(input.shape, first, size)
+        if None in sizes:
+            c.refuse("a part whose size is not known")
+        for axis, (b, n, count) in enumerate(zip(begin, input.shape, sizes, strict=True)):
+            if b.__class__ is not int:
+                text = f"Expected begin[{axis}] in [0, {n}], but got {{}}"
+                c.check((b >= 0) & (b <= n), text, b)
+                text = f"Expected size[{axis}] in [0, {{}}], but got {count}"
+                c.check(b <= n - count, text, n - b)
         return c.map(
-            _extent(input.shape, begin, size),
+            sizes,
             input.dtype,
             lambda *i: input[tuple(k + b for k, b in zip(i, begin, strict=True))],
         )

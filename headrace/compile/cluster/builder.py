@@ -21,7 +21,7 @@ from headrace.compile.loops.expr import Apply, Choose, Const, Expr, Load, operan
 from headrace.compile.loops.lower import CannotLower
 from headrace.compile.loops.operations import FLOAT_FUNCTIONS
 from headrace.compile.loops.verify import verify
-from headrace.compile.loops.views import Stored, View
+from headrace.compile.loops.views import Stored, View, ravel
 from headrace.compile.passes.program import Node
 
 HEAVY = 15
@@ -108,6 +108,35 @@ class ProgramBuilder(Builder):
             body += nest(index, found)
         if found[0].buffer is not buffer:
             self.write(buffer, view, at)
+
+    def scatter_into(
+        self,
+        combine: str,
+        state: State,
+        extents: Sequence[int],
+        place: Callable[..., Sequence[Any]],
+        updates: View,
+    ) -> tuple[()]:
+        """Combine each element of `updates` into element `place(*i)` of a variable, in order.
+
+        Args:
+            combine: as in `scatter`; the dtype is one that is computed in itself.
+            extents: the shape of `updates`.
+            place: gives an index of the variable; what it checks is checked before any write.
+        """
+        updates = self.apart(updates, state.buffer)
+        steps = self._indices(extents)
+        with self._stage("scatter", steps) as body:
+            offset = ravel(tuple(place(*steps)), state.shape)
+            value = updates.element(steps)
+            body += nest(steps, self._combine_into(combine, state.buffer, offset, value))
+        return ()
+
+    def apart(self, view: View, buffer: ir.Buffer) -> View:
+        """The view, or a copy of it if it reads a buffer that is about to change."""
+        with self._trial():
+            value = view.element(self._indices(view.shape))
+        return self._stored(view) if _reads(_parts(value), buffer) else view
 
     def carry(self, shape: Sequence[int], dtype: DType) -> ir.Buffer:
         """Memory that is written more than once."""
@@ -258,6 +287,21 @@ def _uniform(flat: np.ndarray) -> bool:
         return False
     same = bool((flat.view(f"V{flat.itemsize}") == first.view(f"V{flat.itemsize}")).all())
     return same and (flat.dtype.kind in "biu" or bool(np.isfinite(first.astype(np.float64))[0]))
+
+
+def _reads(values: Sequence[Expr], buffer: ir.Buffer) -> bool:
+    """Whether some expressions load from a buffer."""
+    seen: set[int] = set()
+    stack = [*values]
+    while stack:
+        x = stack.pop()
+        if id(x) in seen:
+            continue
+        seen.add(id(x))
+        if isinstance(x, Load) and x.buffer is buffer:
+            return True
+        stack.extend(operands(x))
+    return False
 
 
 def _in_place(buffer: ir.Buffer, found: Sequence[ir.Store]) -> bool:
