@@ -192,24 +192,32 @@ class _Loop:
         self.c.write(rounds, self.c.map((), rounds.dtype, lambda: view[()] + 1))
 
     def _next(self, body: Lowering, carries: Sequence[Any]) -> None:
-        """Write the loop variables of the next round."""
+        """Write the loop variables of the next round; first those that no other reads."""
         fetches = self.body.fetches
         pending = [
             place
             for place in range(self.count)
             if not _is_held(carries[place], body.views[fetches[place]])
         ]
-        for done, place in enumerate(pending):
-            target = carries[place]
-            memory = target.buffer if isinstance(target, Items) else target
-            for later in pending[done + 1 :]:
-                value = fetches[later]
-                if id(memory) in body.depends[value]:
-                    body.store(value)
+        while pending:
+            free = [p for p in pending if not self._waiting(body, carries[p], pending, p)]
+            place = (free or pending)[0]
+            pending.remove(place)
+            target, value = carries[place], fetches[place]
+            for later in self._waiting(body, target, pending, place):
+                body.store(fetches[later])
             if isinstance(target, Items):
-                target.become(self.c, body.views[fetches[place]])
+                target.become(self.c, body.views[value])
             else:
-                self.c.write(target, body.views[fetches[place]])
+                self.c.write(target, body.views[value])
+
+    def _waiting(
+        self, body: Lowering, target: Any, pending: Sequence[int], place: int
+    ) -> list[int]:
+        """The other loop variables whose next values are still to be read from a target."""
+        key = id(target.buffer) if isinstance(target, Items) else id(target)
+        fetches = self.body.fetches
+        return [p for p in pending if p != place and key in body.depends[fetches[p]]]
 
 
 def _needed(body: Program, cond: Program, count: int, unread: set[int]) -> Program:

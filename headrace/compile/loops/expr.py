@@ -405,6 +405,8 @@ def _fold(name: str, args: tuple[Expr, ...], result: DType) -> Expr | None:
         return y if left == 0 else x if right == 0 else _gathered(x, y)
     if name == "sub":
         return x if right == 0 else None
+    if name in ("min", "max"):
+        return _fold_extreme(name, x, y)
     if name == "mul":
         return y if left == 1 else x if right == 1 else None
     if right is not None and right > 0 and name in ("floordiv", "floormod"):
@@ -425,7 +427,17 @@ def _gathered(x: Expr, y: Expr) -> Expr | None:
     return None
 
 
+def _fold_extreme(name: str, x: Expr, y: Expr) -> Expr | None:
+    """The smaller or larger of two numbers of which it is known which one that is."""
+    a, b = bounds(x), bounds(y)
+    if a is None or b is None or (a[1] > b[0] and b[1] > a[0]):
+        return None
+    return x if (a[1] <= b[0]) == (name == "min") else y
+
+
 def _fold_comparison(name: str, x: Expr, y: Expr) -> Expr | None:
+    if x is y:
+        return const(name in ("eq", "le", "ge"), dtypes.bool)
     a, b = bounds(x), bounds(y)
     if a is None or b is None:
         return None

@@ -284,6 +284,15 @@ def statements(body: tuple[Statement, ...]) -> Iterator[Statement]:
             yield from statements(statement.body)
 
 
+def nest(body: tuple[Statement, ...]) -> tuple[tuple[Index, ...], tuple[Statement, ...]]:
+    """The loops that hold nothing but each other, and what the innermost holds."""
+    indices: list[Index] = []
+    while len(body) == 1 and isinstance(body[0], For):
+        indices.append(body[0].index)
+        body = body[0].body
+    return tuple(indices), body
+
+
 def expressions(statement: Statement) -> tuple[Expr, ...]:
     """The expressions of one statement, not those of its body."""
     match statement:

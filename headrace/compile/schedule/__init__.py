@@ -15,6 +15,7 @@ from headrace.compile.schedule.forward import forward
 from headrace.compile.schedule.fuse import fuse
 from headrace.compile.schedule.guards import guards
 from headrace.compile.schedule.shrink import shrink
+from headrace.compile.schedule.single import single
 from headrace.compile.schedule.split import split
 from headrace.compile.schedule.tails import tails
 from headrace.compile.schedule.threads import threads
@@ -22,7 +23,8 @@ from headrace.compile.schedule.tile import tile
 from headrace.compile.schedule.vectorize import vectorize
 
 STEPS = (
-    batch,  # first: it makes large products of small ones
+    single,  # rows that others can then take along
+    batch,  # before products are decided: it makes large products of small ones
     contract,  # other steps leave matrix products alone
     tails,  # before others take the maps that join them
     share,  # products are done: whole rows for threads where there are tails

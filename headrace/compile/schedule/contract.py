@@ -79,12 +79,12 @@ def product(stage: ir.Stage, name: str) -> Product | None:
 
 def recognised(stage: ir.Stage) -> Contraction | None:
     """The contraction that a stage is, if it is one over dense real floats."""
-    outer, body = _nest(stage.body)
+    outer, body = ir.nest(stage.body)
     begins = [s for s in body if isinstance(s, ir.Begin)]
     rest = [s for s in body if not isinstance(s, ir.Begin)]
     if not begins or len(rest) != 2 or not isinstance(rest[1], ir.Store):
         return None
-    summed, inner = _nest(rest[:1])
+    summed, inner = ir.nest(tuple(rest[:1]))
     if len(inner) != 1 or not isinstance(inner[0], ir.Update):
         return None
     update, store = inner[0], rest[1]
@@ -104,15 +104,6 @@ def recognised(stage: ir.Stage) -> Contraction | None:
     indices = frozenset(id(i) for i in (*outer, *summed))
     offsets = tuple(_start(place, indices) for place in sums)
     return Contraction(tuple(b for b, _ in places), offsets, *turns)  # type: ignore[arg-type]
-
-
-def _nest(body: Sequence[ir.Statement]) -> tuple[tuple[Index, ...], Sequence[ir.Statement]]:
-    """The loops that hold nothing but each other, and what the innermost holds."""
-    indices: list[Index] = []
-    while len(body) == 1 and isinstance(body[0], ir.For):
-        indices.append(body[0].index)
-        body = body[0].body
-    return tuple(indices), body
 
 
 def _factors(x: Expr) -> tuple[Load, Load] | None:

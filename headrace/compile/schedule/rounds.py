@@ -18,20 +18,19 @@ from headrace.compile.loops.affine import affine
 from headrace.compile.loops.expr import (
     Apply,
     Cast,
+    Choose,
     Const,
     Expr,
     Index,
     Load,
     Read,
-    apply,
     bounds,
     cast,
-    const,
 )
-from headrace.compile.loops.operations import letter, limits
+from headrace.compile.loops.operations import letter
 from headrace.compile.loops.rewrite import Rewriter
 from headrace.compile.schedule.accesses import Accesses, accesses, visited
-from headrace.compile.schedule.counters import Count, Counter
+from headrace.compile.schedule.counters import Count, Counter, Line
 
 _DIVISIONS = frozenset({"floordiv", "floormod", "truncdiv", "truncmod", "pow"})
 
@@ -88,39 +87,19 @@ class Rounds:
             return None
 
         def change(x: Expr) -> Expr | None:
-            match x:
-                case Cast(ir.INDEX, inner, False):
-                    return self._index(inner, place)
-                case Load(dtype, buffer) if id(buffer) in self.count.counters:
-                    return cast(self._value(id(buffer), place), dtype)
-            return None
+            if not isinstance(x, Load | Cast | Choose | Apply) or letter(x.dtype) not in "iu":
+                return None
+            line = self.count.line(x, place)
+            return None if line is None else cast(self._at(line), x.dtype)
 
         found = replace(step, body=Rewriter(change).body(step.body))
         return found if _inside(found) else None
 
-    def _index(self, x: Expr, place: int) -> Expr | None:
-        """An integer that follows from counters alone, as an index; None: it is another, or
-        may be too large for its dtype."""
-        found: Expr | None = None
-        match x:
-            case Const(_, value) if letter(x.dtype) in "iu":
-                found = const(value, ir.INDEX)
-            case Load(_, buffer) if id(buffer) in self.count.counters:
-                found = self._value(id(buffer), place)
-            case Apply(_, "add" | "sub" | "mul" | "neg" as name, args):
-                given = [self._index(y, place) for y in args]
-                found = None if None in given else apply(name, *given)  # type: ignore[arg-type]
-        span = None if found is None else bounds(found)
-        low, high = limits(x.dtype) if letter(x.dtype) in "iu" else (1, 0)
-        return found if span and low <= span[0] and span[1] <= high else None
-
-    def _value(self, key: int, place: int) -> Expr:
-        """A counter's value at a place of the round of row `row`."""
-        counter = self.count.counters[key]
-        turn: Expr = self.row
+    def _at(self, line: Line) -> Expr:
+        """The value of an even change in the round of row `row`."""
         if self.counter.step < 0:
-            turn = const(self.count.rounds - 1, ir.INDEX) - self.row
-        return turn * counter.step + counter.at(0, place)
+            return self.row * -line.step + line.at(self.count.rounds - 1)
+        return self.row * line.step + line.first
 
     def fresh(self, key: int) -> bool:
         """Whether a buffer is wholly written in each round before anything reads it, and
@@ -198,8 +177,9 @@ class Rounds:
         if (terms := self.added(place)) is not None:
             return [self.writers[key][0] for key in terms]
         found = []
-        for key in touches.loads:
-            if key in self.changing and key not in self.count.counters and not self.fresh(key):
+        for key in touches.loads.keys() - touches.stores.keys():
+            fixed = key not in self.changing or key in self.count.counters
+            if not fixed and not self.fresh(key):
                 return None
         for key in touches.stores:
             if self.fresh(key):
@@ -220,7 +200,7 @@ class Rounds:
         aside = [x for x in read if x.buffer is store.buffer]
         if not all(affine(offset).equals(affine(x.offset)) for x in aside):
             return False
-        return not store.buffer.dtype.is_complex and distinct(offset, around) > 0
+        return not store.buffer.dtype.is_complex and _apart(offset, around)
 
     def added(self, place: int) -> list[int] | None:
         """The ids of the fresh temporaries that a stage adds to a sum that only it touches;
@@ -311,7 +291,7 @@ def _whole(stage: ir.Stage, key: int) -> bool:
     if len(stores) != 1 or stores[0].buffer.dtype.is_complex:
         return False
     around = _around(stage.body, stores[0])
-    return around is not None and distinct(stores[0].offset, around) == stores[0].buffer.size
+    return around is not None and _all(stores[0].offset, around, stores[0].buffer.size)
 
 
 def _around(body: Iterable[ir.Statement], store: ir.Store) -> list[Index] | None:
@@ -326,17 +306,39 @@ def _around(body: Iterable[ir.Statement], store: ir.Store) -> list[Index] | None
     return None
 
 
-def distinct(offset: Expr, around: Iterable[Index]) -> int:
-    """How many elements, from the first on, an offset means in turn: each in one step of the
-    loops, and all of them; 0 where it is not so."""
+def _digits(offset: Expr, around: Iterable[Index]) -> tuple[int, list[tuple[int, int]]] | None:
+    """The least value of an offset, and by how much each loop around moves it and how often,
+    small steps first; None where something else moves it too."""
     place = affine(offset)
     extents = {id(index): index.extent for index in around}
-    if place.constant or any(f and key not in extents for key, f in place.terms.items()):
-        return 0
-    digits = [(place.terms.get(key, 0), n) for key, n in extents.items() if n != 1]
-    size = 1
-    for factor, extent in sorted(digits):
-        if factor != size:
-            return 0
-        size *= extent
-    return size
+    if any(factor and key not in extents for key, factor in place.terms.items()):
+        return None
+    least, digits = place.constant, []
+    for key, extent in extents.items():
+        factor = place.terms.get(key, 0)
+        least += min(0, factor * (extent - 1))
+        if extent != 1:
+            digits.append((abs(factor), extent))
+    return least, sorted(digits)
+
+
+def _all(offset: Expr, around: Iterable[Index], size: int) -> bool:
+    """Whether each element of a buffer is meant in one step of the loops around."""
+    least, digits = _digits(offset, around) or (-1, [])
+    reached = 1
+    for factor, extent in digits:
+        if factor != reached:
+            return False
+        reached *= extent
+    return least == 0 and reached == size
+
+
+def _apart(offset: Expr, around: Iterable[Index]) -> bool:
+    """Whether no two steps of the loops around mean the same element."""
+    found = _digits(offset, around)
+    room = 1
+    for factor, extent in found[1] if found else ():
+        if factor < room:
+            return False
+        room = factor * extent
+    return found is not None

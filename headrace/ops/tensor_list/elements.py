@@ -355,15 +355,12 @@ class TensorListSetItem(Op):
             )
         return held.updated([(place, item)])
 
-    grad = (
-        lambda dy, y, held, index, x, resize_if_index_out_of_bounds=False: (
-            resize(clear_item(dy, index), length(held))
-            if resize_if_index_out_of_bounds
-            else clear_item(dy, index)
-        ),
-        None,
-        lambda dy, y, held, index, x, **_: _gradient_item(dy, index, x),
-    )
+    def grad(dy, y, held, index, x, resize_if_index_out_of_bounds=False):
+        of_item = _gradient_item(dy, index, x)  # read first: the list can then change in place
+        cleared = clear_item(dy, index)
+        if resize_if_index_out_of_bounds:
+            cleared = resize(cleared, length(held))
+        return cleared, None, of_item
 
 
 def _with_item(held: Spec, item: Spec) -> Spec:

@@ -308,3 +308,39 @@ def test_calls_leave_memory_flat():
         step(x)
     gc.collect()
     assert memory().statistics() == before
+
+
+# Lists that loops hand on
+
+
+@pytest.mark.parametrize("mode", ["always", "never"])
+def test_lists_may_change_places(mode):
+    @tf.function
+    def run(x, y):
+        a = tf.TensorArray(tf.float32, 3, element_shape=[2]).unstack(x)
+        b = tf.TensorArray(tf.float32, 3, element_shape=[2]).unstack(y)
+        for i in tf.range(3):
+            a, b = b, a
+            a = a.write(i, tf.ones([2]) * tf.cast(i, tf.float32))
+        return a.stack(), b.stack()
+
+    x = np.arange(6, dtype=np.float32).reshape(3, 2)
+    with flags.COMPILE.override(mode):
+        a, b = run(tf.constant(x), tf.constant(10 * x))
+    np.testing.assert_array_equal(a, [[0, 0], [20, 30], [2, 2]])
+    np.testing.assert_array_equal(b, [[0, 1], [1, 1], [4, 5]])
+
+
+@pytest.mark.parametrize("mode", ["always", "never"])
+def test_a_list_of_one_item_keeps_its_place(mode):
+    @tf.function
+    def run(x):
+        a, total = tf.TensorArray(tf.float32, 4, element_shape=[]), tf.zeros([])
+        for i in tf.range(3):
+            total += a.read(i) * 10.0 + 1.0
+            a = tf.TensorArray(tf.float32, 4, element_shape=[]).write(i + 1, x[i])
+        return a.stack(), total
+
+    with flags.COMPILE.override(mode):
+        a, total = run(tf.constant([1.0, 2.0, 3.0]))
+    assert a.numpy().tolist() == [0, 0, 0, 3] and total.numpy() == 33
