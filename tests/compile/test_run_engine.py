@@ -14,6 +14,7 @@ import pytest
 from headrace.base import flags
 from headrace.compile import executable
 from headrace.compile.llvm import engine as engines
+from headrace.compile.llvm import link
 from headrace.compile.llvm.engine import Engine
 from headrace.compile.run.later import Later, compile_later
 from tests.compile.support import compiled, elementwise
@@ -50,7 +51,18 @@ def resident():
         return int(file.read().split()[1]) * 4096
 
 
-def test_code_that_dies_leaves_nothing(monkeypatch):
+@pytest.fixture(params=["own", "llvm"])
+def linker(request, monkeypatch):
+    """Each of the two that make code of object files."""
+
+    def refuse(image, names):
+        raise link.Unlinkable
+
+    if request.param == "llvm":
+        monkeypatch.setattr(link, "linked", refuse)
+
+
+def test_code_that_dies_leaves_nothing(linker, monkeypatch):
     monkeypatch.setattr(engines, "LINKED", 32)
     engine = Engine()
     image = engine.code(KERNEL.format(3)).image
@@ -62,7 +74,7 @@ def test_code_that_dies_leaves_nothing(monkeypatch):
     assert resident() - before < 600 * 3000  # one linker for all would keep 9,000 for each
 
 
-def test_code_outlives_its_linker(monkeypatch):
+def test_code_outlives_its_linker(linker, monkeypatch):
     monkeypatch.setattr(engines, "LINKED", 2)
     engine = Engine()
     image = engine.code(KERNEL.format(4)).image

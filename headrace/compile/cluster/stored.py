@@ -104,7 +104,7 @@ def keep(program: Program, found: Found) -> None:
 def _key(program: Program) -> str:
     numbers: dict[Value, int] = {}
     lines = list(_lines(program, numbers))
-    return cache.key("cluster", cpu.host(), cache.fingerprint(), flags.POISON.value, lines)
+    return cache.key("cluster", cpu.identity(), cache.fingerprint(), flags.POISON.value, lines)
 
 
 def _lines(program: Program, numbers: dict[Value, int]) -> Iterator[Any]:

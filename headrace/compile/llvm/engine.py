@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from headrace.base import flags
 from headrace.base.lazy import lazy_module
-from headrace.compile.llvm import cpu
+from headrace.compile.llvm import cpu, link
 from headrace.compile.llvm.emit import ENTRY
 from headrace.compile.run import cache
 
@@ -101,10 +101,8 @@ class Engine:
         Raises:
             RuntimeError: it is no object file for this processor.
         """
-        with self._lock:
-            self._ready()
-            tracker = self._link(image, (ENTRY,))
-        return Code(tracker[ENTRY], image, (self._linker, tracker))
+        addresses, owner = self._linked(image, (ENTRY,))
+        return Code(addresses[ENTRY], image, owner)
 
     def library(self, text: str, names: Sequence[str]) -> dict[str, int]:
         """The addresses of what LLVM text defines; its code is never freed."""
@@ -114,11 +112,9 @@ class Engine:
             image = stored.object if stored else self._compile(text)[0]
             if not stored:
                 cache.store(key, image)
-            self._ready()
-            tracker = self._link(image, names)
-            for needed in (tracker, self._linker):
-                ctypes.pythonapi.Py_IncRef(ctypes.py_object(needed))
-            return {name: tracker[name] for name in names}
+            addresses, owner = self._linked(image, names)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(owner))
+        return addresses
 
     def assembly(self, text: str) -> str:
         """The machine code of LLVM text, for people."""
@@ -191,7 +187,19 @@ class Engine:
         self.compiled += 1
         return image, Times(optimised, _since(begin))
 
+    def _linked(self, image: bytes, names: Sequence[str]) -> tuple[dict[str, int], Any]:
+        """The addresses of what an object file defines, and what keeps them valid."""
+        try:
+            return link.linked(image, names)
+        except link.Unlinkable as error:
+            logger.debug("LLVM links a program: %s.", error)
+        with self._lock:
+            self._ready()
+            tracker = self._link(image, names)
+            return {name: tracker[name] for name in names}, (self._linker, tracker)
+
     def _link(self, image: bytes, names: Sequence[str]) -> Any:
+        """LLVM's linker at work, for what `link.py` does not know."""
         if self._count % LINKED == 0:
             self._linker = llvm.create_lljit_compiler(self._target(), use_jit_link=True)
         self._count += 1
@@ -212,7 +220,7 @@ class Engine:
 
 
 def _key(text: str) -> str:
-    return cache.key("llvm", cpu.host(), SPEED, PASSES, text)
+    return cache.key("llvm", cpu.identity(), SPEED, PASSES, text)
 
 
 def _since(begin: float) -> float:
