@@ -28,9 +28,9 @@ Conventions
   name (`Add` for `AddV2`).
 - `computed` names those static inputs of which `lower` takes single numbers as scalars of the
   program, where they are only known when it runs.
-- `draws(**attrs)` of a stateful random op gives `(place, blocks)`: what else than the seeds
-  tells its place apart (see `core/rng.py`), and how far one run moves it. Its `lower` has the
-  place's three words (counter's lower and upper half, key; uint64) as first operand.
+- `draws(*specs, **attrs)` of a stateful random op gives `(place, blocks)`: what else than the
+  seeds tells its place apart (see `core/rng.py`), and how far one run moves it. Its `lower` has
+  the place's three words (counter's lower and upper half, key; uint64) as first operand.
 - A rule that is missing says why: `no_grad="integer result"`, `no_lower="string data"`.
 """
 

@@ -174,3 +174,39 @@ def test_compiled_functions_go_on_where_they_stopped():
             np.testing.assert_allclose(p, n, rtol=2e-6, atol=1e-6)
         exact = [[x.numpy().tolist() for x in results[2:]] for results in (plain, native)]
         assert exact[0] == exact[1]
+
+
+@pytest.mark.parametrize("dtype", (np.float32, np.float64))
+@pytest.mark.parametrize("samples", (1, 9))
+@pytest.mark.parametrize("shape", ((2, 1), (3, 5), (2, 128), (2, 129), (1, 300)))
+def test_classes(shape, samples, dtype, monkeypatch):
+    rng_ = np.random.default_rng(shape[1])
+    logits = (3 * rng_.standard_normal(shape)).astype(dtype)
+    if shape[1] > 2:
+        logits[0, 1:3] = np.inf, -np.inf
+    attrs = {"num_samples": samples, "seed": 3, "seed2": 4}
+    for place in PLACES:
+        expected, _ = kernel_at("Multinomial", place, [logits], attrs, monkeypatch)
+        for (found,) in both("Multinomial", [words(*place), logits], attrs):
+            same(found, expected, "Multinomial", dt.int64)
+    seed, attrs = np.array([5, -6]), {"num_samples": samples, "output_dtype": dt.int32}
+    expected = OPS["StatelessMultinomial"].kernel(logits, seed, **attrs)
+    for (found,) in both("StatelessMultinomial", [logits, seed], attrs):
+        same(found, expected, "Multinomial", dt.int32)
+
+
+def test_a_generator_draws_on_in_functions():
+    found = []
+    for how in (lambda f: f, tf.function, lambda f: tf.function(f, jit_compile=True)):
+        generator = tf.random.Generator.from_state([2**40, -1, 7], "philox")
+
+        def step(n, generator=generator):
+            total = tf.constant(0.0, tf.float64)
+            for _ in tf.range(n):
+                total += generator.uniform([], dtype=tf.float64)
+            before = generator.skip(2**55)
+            return total, generator.uniform([n], 0, 9, tf.int32), before, generator.state + 0
+
+        run = how(step)
+        found.append([x.numpy().tolist() for n in (3, 1) for x in run(tf.constant(n))])
+    assert found[0] == found[1] == found[2]

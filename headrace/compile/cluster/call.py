@@ -235,7 +235,7 @@ class Draw:
         self._owner = rng.owner_of(program.source, node.name)
         attrs = {**node.op.attrs, **node.attrs}
         assert node.op.draws is not None
-        self._place, _ = node.op.draws(**attrs)
+        self._place, _ = node.op.draws(*[v.spec for v in node.inputs], **attrs)
         self._seeds = attrs["seed"], attrs["seed2"]
 
     def begin(self) -> np.ndarray:

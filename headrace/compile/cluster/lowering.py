@@ -148,7 +148,8 @@ class Lowering:
     def _draw(self, node: Node, words: Stored) -> None:
         """Move the random place of a node on by what it has drawn."""
         assert node.op.draws is not None
-        _, blocks = node.op.draws(**{**node.op.attrs, **node.attrs})
+        specs = [value.spec for value in node.inputs]
+        _, blocks = node.op.draws(*specs, **{**node.op.attrs, **node.attrs})
         self.overwritten({id(words.buffer)})
 
         def moved(k: Expr) -> Any:

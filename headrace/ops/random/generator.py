@@ -13,9 +13,13 @@ import numpy as np
 
 from headrace.base import errors, nest
 from headrace.base.dtypes import as_dtype, float32, int32, int64, uint64
+from headrace.base.dtypes import resource as resource_dtype
 from headrace.base.export import export
+from headrace.core.context import state as thread
 from headrace.core.convert import convert
+from headrace.core.dispatch import add_node
 from headrace.core.explain import with_op
+from headrace.core.op import Kind, Op, Spec
 from headrace.core.rng import BLOCKS_PER_NUMBER
 from headrace.core.tensor import wrap
 from headrace.core.variable import Variable
@@ -49,8 +53,10 @@ from headrace.ops.random.stateless import (
     drawn,
     unsupported,
 )
+from headrace.ops.reduce import reduce_prod
 from headrace.ops.reshape import reshape
 from headrace.ops.shapes import brackets
+from headrace.ops.state import handle
 
 _MASK64 = 0xFFFFFFFFFFFFFFFF
 
@@ -183,6 +189,8 @@ class Generator:
 
     def skip(self, delta):
         """Pass over `delta` numbers; returns the state as it was."""
+        if thread.graph is not None:
+            return self._advance(delta)
         delta = cast(delta, int64)
         if delta.shape.rank:
             raise errors.invalid_argument(
@@ -192,29 +200,22 @@ class Generator:
         return wrap(self._advance(int(delta)))
 
     def _advance(self, numbers):
-        if self._alg == Algorithm.THREEFRY.value:
-            raise errors.unimplemented(
-                "Non-XLA devices don't support the ThreeFry algorithm.", "RngReadAndSkip"
-            )
-        with self._state_var._lock:
-            buffer, before = (
-                self._state_var._array,
-                self._state_var.numpy(),
-            )  # held: see Variable
-            low, high, key = (word & _MASK64 for word in buffer.tolist())
-            low += numbers * BLOCKS_PER_NUMBER
-            carried = (high + (low > _MASK64)) & _MASK64
-            after = np.array([low & _MASK64, carried, key], np.uint64).view(np.int64)
-            self._state_var.assign(wrap(after), read_value=False)
-        return before
+        """Move on by so many numbers: the state as it was, an array, or a graph's tensor."""
+        if thread.graph is None:
+            return skipped(self._state_var, numbers, self._alg)
+        place = handle(self._state_var, "RngReadAndSkip/resource")
+        count = cast(numbers, uint64)
+        return add_node(RngReadAndSkip, [place, count], {"alg": self._alg}, None)
 
     def _draw(self, op, shape, inputs=(), **attrs):
         """What a stateless op draws from the state, which moves on."""
         dims, _ = extent(shape)
-        numbers = int(np.prod(np.array(dims, np.int64)))
-        words = self._advance(numbers).view(np.uint64)
-        place = wrap(words[2:]), wrap(words[:2]), self._alg
-        return drawn(op, shape, place, inputs, **attrs)
+        if thread.graph is not None:
+            words = cast(self._advance(reduce_prod(convert(dims, None, int64))), uint64)
+        else:
+            numbers = int(np.prod(np.array(dims, np.int64)))
+            words = wrap(self._advance(numbers).view(np.uint64))
+        return drawn(op, shape, (words[2:], words[:2], self._alg), inputs, **attrs)
 
     def normal(self, shape, mean=0.0, stddev=1.0, dtype=float32, name=None):
         """Numbers from a normal distribution; arguments as in `tf.random.normal`."""
@@ -288,6 +289,60 @@ class Generator:
         keys = self.uniform_full_int([count], int64).numpy().tolist()
         empty = [0] * (_words(self._alg) - 1)
         return [Generator(state=[*empty, key], alg=self._alg) for key in keys]
+
+
+class RngReadAndSkip(Op):
+    """The state of a generator, which moves on by `delta` numbers."""
+
+    kind = Kind.STATE
+    inputs = ("resource", "alg", "delta")
+    static = ("alg",)
+    types = {
+        "resource": ("resource", frozenset({resource_dtype})),
+        "delta": ("delta", frozenset({uint64})),
+    }
+    dtypes = frozenset({int64})
+    stateful = True
+    no_grad = "integer result"
+
+    def infer(resource, delta, alg):
+        return Spec(resource.value.shape, int64)
+
+    def kernel(resource, delta, alg):
+        return skipped(resource, int(delta), alg)
+
+    def lower(c, resource, delta, alg):
+        if alg == Algorithm.THREEFRY.value or resource.shape != (3,):
+            c.refuse("an algorithm that only fails")
+        before = c.copied(c.read(resource))
+        blocks = delta[()] * BLOCKS_PER_NUMBER
+
+        def moved(k):
+            low, high = (c.cast(before[i], uint64) for i in (0, 1))
+            low = low + blocks
+            high = high + c.cast(low < blocks, uint64)
+            words = c.where(k == 0, low, high)
+            return c.where(k == 2, before[2], c.cast(words, int64))
+
+        c.assign(resource, c.map((3,), int64, moved))
+        return before
+
+
+def skipped(variable, numbers, alg):
+    """The state in a variable as an array; it moves on by so many numbers."""
+    if alg == Algorithm.THREEFRY.value:
+        raise errors.unimplemented(
+            "Non-XLA devices don't support the ThreeFry algorithm.", "RngReadAndSkip"
+        )
+    with variable._lock:
+        buffer = variable._array  # held: see Variable
+        before = buffer.copy()
+        low, high, key = (word & _MASK64 for word in before.tolist())
+        low += numbers * BLOCKS_PER_NUMBER & _MASK64
+        carried = (high + (low > _MASK64)) & _MASK64
+        after = np.array([low & _MASK64, carried, key], np.uint64).view(np.int64)
+        variable.assign(wrap(after), read_value=False)
+    return before
 
 
 def _joined(key, counter, alg):

@@ -12,12 +12,15 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from headrace.base.dtypes import bfloat16, float16, float32, float64, uint32, uint64
+from headrace.base.dtypes import bfloat16, float16, float32, float64, int64, uint32, uint64
+from headrace.core.philox import SCRAMBLE
 
 _M0, _M1 = 0xD2511F53, 0xCD9E8D57
 _W0, _W1 = 0x9E3779B9, 0xBB67AE85
 _ROUNDS = 10
 _ONE = 0x3FF0000000000000
+_FEW = 128
+"""So few classes are counted, not searched."""
 _MANTISSA = {float16: 10, bfloat16: 7}
 
 
@@ -147,6 +150,74 @@ def integers(c, place, shape, minval, maxval):
         return c.bitcast(low + drawn % (high - low), dtype)
 
     return _elements(c, place, shape, dtype, 16 // dtype.size, convert)
+
+
+# Classes
+
+
+def scrambled(c, seed):
+    """The place that a seed, a view of two integers, leads to; a function that gives it."""
+
+    def place():
+        halves = [c.cast(seed[i], uint64) for i in (0, 1)]
+        words = block(c, Place(*halves, c.const(SCRAMBLE, uint64)))
+        return Place(c.const(0, uint64), joined(c, *words[2:]), joined(c, *words[:2]))
+
+    return place
+
+
+def classes(c, place, logits, samples, dtype):
+    """Classes of each row of logits, found in its cumulative sums: `[rows, samples]`."""
+    rows, count = logits.shape
+    if logits.dtype.np.kind in "iu":
+        c.refuse("logits that are integers")
+
+    def wide(*i):
+        return c.cast(logits[i], float64)
+
+    def finite(*i):
+        return c.math.isfinite(wide(*i))
+
+    lowest = c.const(-math.inf, float64)
+    highest = c.reduce(
+        "max",
+        (rows,),
+        float64,
+        (count,),
+        lambda i, r: c.where(finite(*i, *r), wide(*i, *r), lowest),
+    )
+
+    def weight(i, j):
+        return c.where(finite(i, j), lambda: c.math.exp(wide(i, j) - highest[i]), 0.0)
+
+    weights = c.store(c.map((rows, count), float64, weight))
+    totals = c.scan("add", (rows, count), float64, 1, lambda i, j: weights[i, j])
+    drawn = uniform(c, place, (rows, samples), float64)
+    picks = c.store(
+        c.map((rows, samples), float64, lambda i, s: drawn[i, s] * totals[i, count - 1])
+    )
+    if samples == 1 or count <= _FEW:
+        return c.reduce(
+            "add",
+            (rows, samples),
+            dtype,
+            (count,),
+            lambda i, r: c.cast(totals[i[0], r[0]] <= picks[i], dtype),
+        )
+    return c.map(
+        (rows, samples), dtype, lambda i, s: c.cast(_found(c, totals, i, picks[i, s]), dtype)
+    )
+
+
+def _found(c, totals, row, pick):
+    """How many of a row's rising totals are at most `pick`, by halving."""
+    count = totals.shape[1]
+    place = c.const(0, int64)
+    for step in reversed([1 << k for k in range(count.bit_length())]):
+        inside = place + step <= count
+        last = c.minimum(place + step - 1, count - 1)
+        place = c.where(inside & (totals[row, last] <= pick), place + step, place)
+    return place
 
 
 # The normal distribution

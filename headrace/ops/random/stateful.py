@@ -262,14 +262,14 @@ class RandomUniformInt(Op):
     def infer(minval, maxval, shape, seed=0, seed2=0, Tout=int32, T=int32):
         return Spec(checked(shape, T, "T"), minval.dtype)
 
-    def draws(shape, seed=0, seed2=0, Tout=int32, T=int32):
+    def draws(minval, maxval, shape, seed=0, seed2=0, Tout=int32, T=int32):
         return ("RandomUniformInt", Tout, T), math.prod(shape) * rng.BLOCKS_PER_NUMBER
 
     def kernel(minval, maxval, shape, seed=0, seed2=0, Tout=int32, T=int32):
         dims, dtype = checked(shape, T, "T"), as_dtype(minval.dtype)
         count = math.prod(dims)
         low, high = bounds(minval, maxval, count)
-        place, blocks = RandomUniformInt.draws(dims, seed, seed2, dtype, T)
+        place, blocks = RandomUniformInt.draws(minval, maxval, dims, seed, seed2, dtype, T)
         counter, key = rng.start(place, seed, seed2, blocks)
         return philox.integers(counter, key, count, dtype, low, high).reshape(dims)
 
@@ -310,7 +310,6 @@ class Multinomial(Op):
     dtypes = FLOATS | INTS
     stateful = True
     no_grad = _NO_GRAD
-    no_lower = "classes are found by search: drawn by its kernel"
     samples = (
         S(2, 5, num_samples=3, seed=1, seed2=2, dtype="float32"),
         Bad(5, num_samples=3, match=r"logits should be a matrix, got shape \[5\]"),
@@ -324,10 +323,18 @@ class Multinomial(Op):
         if logits.dtype.kind in "iu":
             attrs = {"output_dtype": output_dtype, "seed": seed, "seed2": seed2}
             raise no_kernel("Multinomial", T=logits.dtype, **attrs)
-        blocks = rows * (-(-samples // 4) * 4) * 2 * rng.BLOCKS_PER_NUMBER
-        place = ("Multinomial", logits.dtype, output_dtype)
+        spec = Spec(logits.shape, as_dtype(logits.dtype))
+        place, blocks = Multinomial.draws(spec, samples, seed, seed2, output_dtype)
         counter, key = rng.start(place, seed, seed2, blocks)
         return classes(logits, samples, counter, key).astype(output_dtype.np)
+
+    def draws(logits, num_samples, seed=0, seed2=0, output_dtype=int64):
+        numbers = logits.shape[0] * (-(-num_samples // 4) * 4) * 2
+        place = ("Multinomial", logits.dtype, output_dtype)
+        return place, numbers * rng.BLOCKS_PER_NUMBER
+
+    def lower(c, state, logits, num_samples, seed=0, seed2=0, output_dtype=int64):
+        return loops.classes(c, place_of(state), logits, num_samples, output_dtype)
 
 
 def draws_shape(logits, num_samples):

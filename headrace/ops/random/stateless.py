@@ -140,13 +140,9 @@ class StatelessRandomGetKeyCounter(Op):
         return np.array([key], np.uint64), np.array([0, high], np.uint64)
 
     def lower(c, seed):
-        def word(k):
-            halves = (c.cast(seed[i], uint64) for i in (0, 1))
-            words = loops.block(c, Place(*halves, c.const(philox.SCRAMBLE, uint64)))
-            return loops.joined(c, *words[k : k + 2])
-
-        counter = c.map((2,), uint64, lambda i: c.where(i == 0, c.const(0, uint64), word(2)))
-        return c.map((1,), uint64, lambda i: word(0)), counter
+        place = loops.scrambled(c, seed)
+        counter = c.map((2,), uint64, lambda i: c.where(i == 0, place().low, place().high))
+        return c.map((1,), uint64, lambda i: place().key), counter
 
 
 def check_seed(shape):
@@ -334,7 +330,6 @@ class StatelessMultinomial(Op):
     attrs = {"output_dtype": int64}
     dtypes = FLOATS | INTS
     no_grad = "random"
-    no_lower = "classes are found by search: drawn by its kernel"
     samples = (
         S(values=([[0.0, 1.0], [2.0, 1.0]], [1, 2]), dtype=("float32", "int32"), num_samples=3),
     )
@@ -348,6 +343,10 @@ class StatelessMultinomial(Op):
         _, samples = draws_shape(logits.shape, num_samples)
         drawn = classes(logits, samples, *philox.scramble(*seed.tolist()))
         return drawn.astype(output_dtype.np)
+
+    def lower(c, logits, seed, num_samples, output_dtype=int64):
+        place = loops.scrambled(c, seed)
+        return loops.classes(c, place, logits, num_samples, output_dtype)
 
 
 # Public functions
