@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-import sysconfig
 from functools import cache
 from typing import Any
 
@@ -52,7 +51,7 @@ def function(place: int) -> int:
 @cache
 def known() -> bool:
     """Whether arrays lie in memory as compiled code expects."""
-    if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
+    if sys.implementation.name != "cpython" or "t" in sys.abiflags:  # "t": free threading
         return False
     if os.name != "posix" or ctypes.sizeof(ctypes.c_void_p) != 8:
         return False

@@ -7,12 +7,12 @@ function is handed to `tf.function` itself is the user's.
 from __future__ import annotations
 
 import functools
-import sysconfig
+import os
 from pathlib import Path
 from types import FunctionType
 
 _PACKAGE = str(Path(__file__).parents[2])
-_STANDARD = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
+_STANDARD = os.path.dirname(functools.__file__)
 _INSTALLED = ("site-packages", "dist-packages")
 _ROOTS = frozenset({"headrace", "numpy", "keras", "scipy", "matplotlib", "pandas"})
 _owned: set[str] = set()

@@ -1,8 +1,9 @@
 """From a function to its syntax tree.
 
-The whole file is parsed and the function found in it by its first line (a lambda also by its
-columns), so that every node keeps the line and column that it has in the user's file. Whatever
-`linecache` knows can be read: files, notebook cells, doctests.
+A function's own lines are parsed at their places, so that every node keeps the line and column
+that it has in the user's file. Where they can't be cut out (a lambda, text that reaches out to
+the left), the whole file is parsed and the function found in it by its first line (a lambda
+also by its columns). Whatever `linecache` knows can be read: files, notebook cells, doctests.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def function_node(function: FunctionType) -> FunctionNode:
-    """The syntax tree of a function, a copy that the caller may change.
+    """The syntax tree of a function, which the caller may change.
 
     Raises:
         SourceNotFound: there is no source, or it does not fit the function.
@@ -33,6 +34,9 @@ def function_node(function: FunctionType) -> FunctionNode:
     lines = linecache.getlines(code.co_filename, function.__globals__)
     if not lines:
         raise SourceNotFound(f"the source of {code.co_name} could not be found")
+    own = _from_own_lines(code, lines)
+    if own is not None:
+        return own
     try:
         by_line = _functions("".join(lines))
     except SyntaxError:
@@ -43,6 +47,40 @@ def function_node(function: FunctionType) -> FunctionNode:
     if not found:
         raise SourceNotFound(f"no {code.co_name} stands in line {code.co_firstlineno}")
     return copy.deepcopy(min(found, key=_length))
+
+
+def _from_own_lines(code: CodeType, lines: list[str]) -> FunctionNode | None:
+    """The function out of its own lines, or None: they are not all that it takes."""
+    first, end = code.co_firstlineno, _last_line(code)
+    if not 0 < first <= end <= len(lines):
+        return None
+    depth = _indentation(lines[first - 1])
+    while end < len(lines) and _belongs(lines[end], depth):
+        end += 1
+    head = "\n" * (first - 1) if not depth else "\n" * (first - 2) + "if 1:\n"
+    try:
+        body: list[Any] = ast.parse(head + "".join(lines[first - 1 : end])).body
+    except SyntaxError:
+        return None
+    node = body[0].body[0] if depth else body[0]
+    whole = isinstance(node, _DEFINITIONS) and _first_line(node) == first
+    return node if whole and _fits(node, code) else None
+
+
+def _last_line(code: CodeType) -> int:
+    """The last line that something in the code, or in functions within it, comes from."""
+    lines = [end or line or 0 for line, end, _, _ in code.co_positions()]
+    inner = [_last_line(c) for c in code.co_consts if isinstance(c, CodeType)]
+    return max([code.co_firstlineno, *lines, *inner])
+
+
+def _indentation(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _belongs(line: str, depth: int) -> bool:
+    """Whether a line behind a function's code may be its too: not all that it has is code."""
+    return _indentation(line) > depth or line.lstrip()[:1] in ("", "#")
 
 
 @functools.lru_cache(maxsize=16)

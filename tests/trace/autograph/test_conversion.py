@@ -9,13 +9,14 @@ import sys
 import textwrap
 import traceback
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import headrace as tf
 from headrace.base.export import EXPORTS
-from headrace.trace.autograph import convert
+from headrace.trace.autograph import convert, source
 from headrace.trace.autograph.api import Feature, do_not_convert, to_code, to_graph
 from headrace.trace.autograph.source import function_node
 
@@ -70,6 +71,61 @@ def test_a_cell_that_is_no_python():
     names = {}
     exec(compile("\n" + text.partition("\n")[2], "<cell 2>", "exec"), names)
     assert to_code(names["f"]) == "def f(x):\n    return ag__.or_(x, lambda: 5)"
+
+
+ODD = '''
+class A:
+    @staticmethod
+    @functools.lru_cache(
+        maxsize=3,
+    )
+    def decorated(
+        x,
+    ): return (
+        x
+    )
+
+    async def waiting(self):
+        if 0:
+            unused = 1
+    # the end
+
+        # of it
+    def dead(self):
+        return [
+            1,
+        ]
+        y = 2
+        """text
+to the left"""
+
+    def text(self): return """
+no code here
+  """
+def after(): pass; pass
+'''
+
+
+def codes_in(code):
+    for constant in code.co_consts:
+        if hasattr(constant, "co_code"):
+            yield constant
+            yield from codes_in(constant)
+
+
+@pytest.mark.parametrize("module", [ast, functools, textwrap, traceback, weakref, "odd"])
+def test_a_functions_own_lines_give_what_the_whole_file_gives(module):
+    text = ODD if module == "odd" else Path(module.__file__).read_text()
+    lines, compared = text.splitlines(True), 0
+    for code in codes_in(compile(text, "<own lines>", "exec", dont_inherit=True)):
+        own = source._from_own_lines(code, lines)
+        if own is not None:
+            whole = source._functions(text)[code.co_firstlineno]
+            assert ast.dump(own, include_attributes=True) in [
+                ast.dump(node, include_attributes=True) for node in whole
+            ]
+            compared += 1
+    assert compared >= 4
 
 
 def test_without_source_a_warning_is_logged_once(caplog):
