@@ -22,6 +22,7 @@ from headrace.compile.loops import ir
 from headrace.compile.run.entry import Portable
 from headrace.compile.run.executable import Executable
 from headrace.core.op import OPS, Spec
+from tests.compile import support
 from tests.ops import harness
 
 PAGE = mmap.PAGESIZE
@@ -145,6 +146,20 @@ def shapes(seed: int) -> None:
             attempt("MatMul", [x, y], transpose_a=a, transpose_b=b)
     x, y = values(257, 300), values(300, 129)
     attempt("MatMul", [x, y], transpose_a=False, transpose_b=False)
+    for dtype in support.REALS:
+        backwards(rng.integers(0, 9, (12, extents(1)[0])).astype(dtype.np))
+        backwards(rng.integers(0, 9, (12, 17)).astype(dtype.np))
+
+
+def backwards(x: np.ndarray) -> None:
+    """Try doubled rows, read from their ends: loads run backwards, and rows end anywhere."""
+    print("backwards", x.shape, x.dtype, flush=True)
+
+    def lower(c: Any, x: Any) -> Any:
+        last = x.shape[1] - 1
+        return c.map(x.shape, x.dtype, lambda i, j: x[i, last - j] * 2)
+
+    check(support.compiled(support.shaped(x.shape, lower), x), [x])
 
 
 def attempt(name: str, arrays: Sequence[np.ndarray], **attrs: Any) -> None:

@@ -206,6 +206,10 @@ def _store_contiguous(
     if mask is None:
         e.effect(f"store {whole} {value}, ptr {place}, align {align}")
         return
+    if mask == lanes_mask(lanes, 0, 1):  # LLVM would store a narrowed lane at its old width
+        one = e.line(f"extractelement {whole} {value}, i64 0")
+        e.effect(f"store {kind} {one}, ptr {place}, align {align}")
+        return
     symbol, bools = f"@llvm.masked.store.{suffix(whole)}.p0", of_lanes("i1", lanes)
     e.declarations[symbol] = f"declare void {symbol}({whole}, ptr, i32, {bools})"
     given = f"{whole} {value}, ptr {place}, i32 {align}, {bools} {mask}"
