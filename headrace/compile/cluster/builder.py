@@ -283,10 +283,11 @@ def _parts(value: Any) -> tuple[Expr, ...]:
 def _uniform(flat: np.ndarray) -> bool:
     """Whether all elements are the same number, and one that a text can hold."""
     first = flat[:1]
-    if flat.dtype.kind == "c" or flat.dtype.kind not in "biuf" and flat.dtype.itemsize != 2:
+    if flat.dtype.kind not in "biufc" and flat.dtype.itemsize != 2:
         return False
     same = bool((flat.view(f"V{flat.itemsize}") == first.view(f"V{flat.itemsize}")).all())
-    return same and (flat.dtype.kind in "biu" or bool(np.isfinite(first.astype(np.float64))[0]))
+    wide = np.complex128 if flat.dtype.kind == "c" else np.float64
+    return same and (flat.dtype.kind in "biu" or bool(np.isfinite(first.astype(wide))[0]))
 
 
 def _reads(values: Sequence[Expr], buffer: ir.Buffer) -> bool:

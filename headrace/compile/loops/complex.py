@@ -18,7 +18,7 @@ import numpy as np
 
 from headrace.base import dtypes
 from headrace.base.dtypes import DType
-from headrace.compile.loops.expr import Expr, apply, cast, const, lift, select
+from headrace.compile.loops.expr import Const, Expr, apply, cast, const, lift, select
 from headrace.compile.loops.operations import part
 
 
@@ -86,6 +86,8 @@ class Complex:
 
 Scalar: TypeAlias = Expr | Complex
 Function: TypeAlias = Callable[[Complex], Complex]
+_SMALL = 100
+"""Powers to integers below are products."""
 
 
 def raised(value: Any, dtype: DType) -> Complex:
@@ -288,8 +290,30 @@ def _power(x: Complex, y: Complex) -> Complex:
     return choose(y == 0, one, found)
 
 
+def _natural(y: Complex) -> int | None:
+    """The small integer above 0 that an exponent is known to be."""
+    if not (isinstance(y.re, Const) and isinstance(y.im, Const)) or y.im.value != 0:
+        return None
+    n = y.re.value
+    return int(n) if 0 < n < _SMALL and n == int(n) else None
+
+
+def _product(x: Complex, n: int) -> Complex:
+    """x multiplied with itself, n > 0 times in all, by squaring."""
+    found: Complex | None = None
+    while n > 1:
+        if n & 1:
+            found = x if found is None else found * x
+        n >>= 1
+        x = x * x
+    return x if found is None else found * x
+
+
 def power(x: Complex, y: Complex) -> Complex:
-    """x to the power y."""
+    """x to the power y; to a small integer above 0 by products, as NumPy does it."""
+    n = _natural(y)
+    if n is not None:
+        return _product(x, n)
     wide = dtypes.complex128
     return convert(_power(convert(x, wide), convert(y, wide)), x.dtype)
 

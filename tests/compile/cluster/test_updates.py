@@ -188,3 +188,10 @@ def test_loops_over_ranges_know_their_number(bounds):
     numbers = range(start) if limit is None else range(start, limit, delta)
     assert compiled(*given).numpy() == int("".join(map(str, numbers)) or 0)
     assert kernels(compiled) == []
+
+
+@pytest.mark.parametrize("exponent", [1, 2, 3, 4, 7, 99])
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_powers_of_complex_numbers_are_products(exponent, dtype):
+    z = [0, 1, 1j, 0.9 + 0.3j, -1.1 - 0.2j, complex(np.inf, 1), complex(np.nan, 0)]
+    both(lambda: lambda x: x**exponent, tf.constant(np.array(z, dtype)))
