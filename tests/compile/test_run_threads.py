@@ -12,11 +12,16 @@ from functools import cache
 import numpy as np
 import pytest
 
-from headrace.base import flags
+from headrace.base import errors, flags
+from headrace.compile import executable
 from headrace.compile.llvm import abi, pool
+from headrace.compile.llvm.emit import emit
 from headrace.compile.llvm.engine import ENGINE
 from headrace.compile.llvm.runtime import runtime
 from headrace.compile.run.threads import threads
+from headrace.compile.schedule import schedule, tiles
+from headrace.ops.matmul import MatMul
+from tests.compile.support import compiled, shaped
 
 pytestmark = pytest.mark.skipif(not pool.AVAILABLE, reason="there are no workers")
 
@@ -45,6 +50,30 @@ next:
   %i1 = add i64 %i, 1
   %more = icmp slt i64 %i1, %end
   br i1 %more, label %loop, label %done
+done:
+  ret void
+}
+
+; the first chunk is short, and the second long
+define void @late(ptr %env, i64 %begin, i64 %end) {
+entry:
+  %counts.at = getelementptr ptr, ptr %env, i64 2
+  %counts = load ptr, ptr %counts.at
+  %rounds.at = getelementptr i64, ptr %env, i64 3
+  %rounds = load i64, ptr %rounds.at
+  %first = icmp eq i64 %begin, 0
+  %some = udiv i64 %rounds, 16
+  %most = select i1 %first, i64 %some, i64 %rounds
+  br label %work
+work:
+  %r = phi i64 [ 0, %entry ], [ %r1, %work ]
+  %r1 = add i64 %r, 1
+  %p = getelementptr i64, ptr %counts, i64 %begin
+  %old = load volatile i64, ptr %p
+  %new = add i64 %old, 1
+  store volatile i64 %new, ptr %p
+  %again = icmp slt i64 %r1, %most
+  br i1 %again, label %work, label %done
 done:
   ret void
 }
@@ -81,7 +110,7 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
 @cache
 def tasks():
-    return ENGINE.library(TASKS, ("task", "nested"))
+    return ENGINE.library(TASKS, ("task", "late", "nested"))
 
 
 def run(name, counts, chunks, rounds=1, inside=0):
@@ -142,6 +171,82 @@ def test_many_callers_at_once():
 
     with threads().limited(4), ThreadPoolExecutor(8) as callers:
         assert all(callers.map(work, range(16)))
+
+
+def word(name):
+    return threads()._words[pool.PARTS[name]]
+
+
+def asleep(microseconds):
+    """Whether the worker is asleep so long after a job."""
+    run("task", np.zeros(8, np.int64), 8)
+    begin = time.perf_counter()
+    while time.perf_counter() - begin < microseconds * 1e-6:
+        pass
+    return word("sleepers") == 1
+
+
+def test_workers_stay_awake_while_a_program_runs():
+    with threads().limited(2):
+        run("task", np.zeros(8, np.int64), 8, rounds=10**6)
+        threads()._words[pool.PARTS["calls"]] = 1
+        try:
+            assert not all(asleep(200) for _ in range(200))
+            assert any(asleep(20_000) for _ in range(200))  # but not for ever
+        finally:
+            threads()._words[pool.PARTS["calls"]] = 0
+        assert any(asleep(400) for _ in range(200))
+
+
+def program(c, x, y):
+    """Two products, large enough to be shared."""
+    first = c.contract(x, "ik", y, "kj", "ij")
+    return c.contract(first, "ik", y, "kj", "ij")
+
+
+def test_programs_with_several_jobs_count_themselves(monkeypatch):
+    monkeypatch.setattr(tiles, "WORTH", 1.0)
+    monkeypatch.setattr(tiles, "PART", 30.0)
+    x = np.ones((40, 40), np.float32)
+    several = compiled(shaped((40, 40), program), x, x)
+    single = compiled(MatMul, x, x)
+    mark = "%in = atomicrmw add"
+    assert mark in emit(schedule(several)) and mark not in emit(schedule(single))
+    with threads().limited(2):
+        before = threads().jobs
+        np.testing.assert_array_equal(executable(several)((x, x))[0], np.full((40, 40), 1600))
+        assert threads().jobs == before + 2 and word("calls") == 0
+
+
+def test_a_program_that_fails_counts_itself_out(monkeypatch):
+    monkeypatch.setattr(tiles, "WORTH", 1.0)
+    monkeypatch.setattr(tiles, "PART", 30.0)
+    x = np.ones((40, 40), np.float32)
+
+    def lower(c, x, y):
+        found = c.store(program(c, x, y))
+        c.check(found[0, 0] < 0, "too large")
+        return found
+
+    run_it = executable(compiled(shaped((40, 40), lower), x, x))
+    with threads().limited(2), pytest.raises(errors.InvalidArgumentError, match="too large"):
+        run_it((x, x))
+    assert word("calls") == 0
+
+
+def test_callers_go_alone_after_they_have_waited_for_a_worker():
+    counts = np.zeros(2, np.int64)
+    with threads().limited(2):
+        for _ in range(200):
+            run("late", counts, 2, rounds=10**7)
+            if word("rest"):
+                break
+        before = threads().jobs
+        run("task", counts, 2)
+        assert word("rest") and threads().jobs == before
+        threads().resize(2)
+        run("task", counts, 2)
+        assert threads().jobs == before + 1
 
 
 def test_the_flag_decides():

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from headrace.compile.llvm import mathlib, memory, parallel, products
 from headrace.compile.llvm.abi import slot
 from headrace.compile.llvm.microkernel import Kernels
+from headrace.compile.llvm.pool import counted
 from headrace.compile.llvm.reductions import Reduction
 from headrace.compile.llvm.text import memory_type, value_type
 from headrace.compile.llvm.values import Emitter
@@ -41,6 +42,7 @@ class _Module:
         self.kernels = Kernels()
         self.calls: list[str] = []
         self.count = 0
+        self.jobs = 0  # how often threads are asked for; in a loop, more than once
 
     def text(self) -> str:
         self._steps(self.loops.stages)
@@ -56,7 +58,18 @@ class _Module:
         for k, name in enumerate(names):
             lines.append(f"  %p{k} = getelementptr inbounds ptr, ptr %ctx, i64 {k}")
             lines.append(f"  {name} = load ptr, ptr %p{k}")
-        return [*lines, *self.calls, "  br label %end", "end:", "  ret void", "}"]
+        began, ended = self._counted_in() if self.jobs > 1 else ([], [])
+        calls = [*self.calls, "  br label %end", "end:", *ended, "  ret void", "}"]
+        return [*lines, *began, *calls]
+
+    def _counted_in(self) -> tuple[list[str], list[str]]:
+        """Lines for the begin and the end of a program, between which workers stay awake."""
+        at = slot("pool", len(self.places))
+        found = [
+            f"  %pool.at = getelementptr inbounds ptr, ptr %ctx, i64 {at}",
+            "  %pool = load ptr, ptr %pool.at",
+        ]
+        return [*found, *counted("%pool", 1, "%in")], counted("%pool", -1, "%out")
 
     def _steps(self, steps: ir.Steps) -> None:
         for step in steps:
@@ -97,6 +110,7 @@ class _Module:
         for piece in found.pieces:
             self._function(f"void @{piece.name}", piece.e, ("i64 %part",), "void")
         self.functions += found.tasks(self.places)
+        self.jobs += found.shared
         self.calls += found.calls(len(self.places))
 
     def _emitter(self, body: Sequence[ir.Statement], more: Sequence[ir.Buffer] = ()) -> Emitter:
@@ -136,6 +150,7 @@ class _Module:
         """A function that runs some chunks of a loop, and the call that shares them out."""
         assert isinstance(statement, ir.For)
         number, inner = self._number(), self._emitter((statement,))
+        self.jobs += 1
         span = parallel.span(inner, cut)
         if statement.lanes > 1:
             _lanes(statement, inner, span)
@@ -146,7 +161,7 @@ class _Module:
         parallel.share(e, number, list(inner.given), cut, slot("parallel", len(self.places)))
 
     def _repeat(self, repeat: ir.Repeat) -> None:
-        number = self._number()
+        number, jobs = self._number(), self.jobs
         self.calls += [f"  br label %head{number}", f"head{number}:"]
         self._steps(repeat.head)
         self._load("c", number, "i8", repeat.condition)
@@ -155,6 +170,7 @@ class _Module:
         self.calls.append(f"body{number}:")
         self._steps(repeat.body)
         self.calls += [f"  br label %head{number}", f"over{number}:"]
+        self.jobs += self.jobs > jobs
 
     def _branch(self, branch: ir.Branch) -> None:
         number, last = self._number(), len(branch.sides) - 1

@@ -58,6 +58,7 @@ class Threads:
         """Let so many threads share a loop; those that there are end first."""
         self._words[pool.PARTS["wanted"]] = 0
         self._stop(self.address)
+        self._words[pool.PARTS["rest"]] = 0
         if pool.AVAILABLE:
             self._words[pool.PARTS["wanted"]] = min(count - 1, pool.MOST)
 
