@@ -14,7 +14,7 @@ from headrace.base.dtypes import HANDLES
 from headrace.base.dtypes import bool as bool_dtype
 from headrace.compile.cluster.bodies import program_of_body
 from headrace.compile.cluster.builder import ProgramBuilder, State
-from headrace.compile.cluster.lists import Items, ListRules, items_like
+from headrace.compile.cluster.lists import Items, ListRules, as_view, items_like
 from headrace.compile.cluster.lowering import Lowering
 from headrace.compile.cluster.rounds import most_rounds
 from headrace.compile.cluster.support import writes
@@ -161,33 +161,38 @@ class _Loop:
         self.fixed |= set(self.body.inputs) - changing
         return moved
 
-    def _lists(self, body: Lowering, moved: set[Node]) -> tuple[list[Items], ir.Buffer]:
+    def _lists(self, body: Lowering, moved: set[Node]) -> tuple[list[Any], ir.Buffer]:
         """A list for each value that is kept of every round, and the number of rounds."""
         c, node = self.c, self.node
         limit = most_rounds(self.outer.program, node, self.cond, self.body, self.count)
+        self.limit = limit
         rounds = c.carry((), node.outputs[self.count].spec.dtype)
         c.write(rounds, c.fill((), rounds.dtype, 0))
-        lists = []
+        lists: list[Any] = []
         kept = zip(node.outputs[self.count + 1 :], self.body.fetches[self.count :], strict=True)
         for value, inner in kept:
-            if inner.spec.dtype in HANDLES:
-                raise CannotLower("a list of lists is kept")
-            items = items_like(limit, value.spec.value)
+            found = body.views.get(inner)
             if inner in self.fixed:
-                items.repeated, items.depends = body.views[inner], body.depends[inner]
-            else:
-                items.buffer = c.carry((limit, *items.shape), items.dtype)
-            lists.append(items)
+                lists.append(_kept(limit, value.spec, found))
+                lists[-1].repeated = as_view(c, found)
+                lists[-1].depends = body.depends[inner]
+            else:  # how long a list in a list is shows when it is there
+                later = inner.spec.dtype in HANDLES
+                lists.append(None if later else _kept(limit, value.spec, found))
         return lists, rounds
 
-    def _record(self, body: Lowering, lists: Sequence[Items], rounds: ir.Buffer | None) -> None:
+    def _record(self, body: Lowering, lists: list[Any], rounds: ir.Buffer | None) -> None:
         if rounds is None:
             return
         place = cast(Stored(rounds)[()], ir.INDEX)
-        kept = zip(lists, self.body.fetches[self.count :], strict=True)
-        for items, value in kept:
+        for number, value in enumerate(self.body.fetches[self.count :]):
+            item, items = body.views[value], lists[number]
+            if items is None:
+                items = lists[number] = _kept(self.limit, value.spec, item)
             if items.repeated is None:
-                items.put(self.c, place, body.views[value])
+                if items.buffer is None:
+                    items.buffer = self.c.carry((items.count, *items.shape), items.dtype)
+                items.put(self.c, place, item)
         view = Stored(rounds)
         self.c.write(rounds, self.c.map((), rounds.dtype, lambda: view[()] + 1))
 
@@ -218,6 +223,19 @@ class _Loop:
         key = id(target.buffer) if isinstance(target, Items) else id(target)
         fetches = self.body.fetches
         return [p for p in pending if p != place and key in body.depends[fetches[p]]]
+
+
+def _kept(count: int, spec: Spec, item: Any) -> Items:
+    """A list, without memory yet, of what a loop keeps of each round.
+
+    Args:
+        count: how many rounds there are.
+        spec: of the list, or of an item that is a list.
+        item: such an item, if it is there.
+    """
+    if isinstance(item, Items):
+        return Items(count, (item.count, *item.shape), item.dtype, nested=item.nested + 1)
+    return items_like(count, spec.value)
 
 
 def _needed(body: Program, cond: Program, count: int, unread: set[int]) -> Program:

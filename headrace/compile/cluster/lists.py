@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from headrace.base.dtypes import DType
+from headrace.base.dtypes import HANDLES, DType
 from headrace.compile.cluster.builder import ProgramBuilder
 from headrace.compile.loops import ir
 from headrace.compile.loops.expr import Expr, Load, operands
@@ -29,7 +29,9 @@ class Items:
         buffer: a row for each item; None where nobody has written.
         single: the place and the view of the one item that is not zero, without a buffer.
         repeated: the view that all items are, without a buffer.
-        depends: memory that `single` or `repeated` read and that may change, by id.
+        rows: the view that holds the items along its first axis, without a buffer.
+        depends: memory that these three read and that may change, by id.
+        nested: how deep an item is a list of lists; its rows are that list's items.
     """
 
     def __init__(
@@ -40,11 +42,17 @@ class Items:
         buffer: ir.Buffer | None = None,
         single: tuple[Expr, View] | None = None,
         repeated: View | None = None,
+        rows: View | None = None,
         depends: frozenset[int] = frozenset(),
+        nested: int = 0,
     ) -> None:
         self.count, self.shape, self.dtype = count, shape, dtype
-        self.buffer, self.single, self.repeated = buffer, single, repeated
-        self.depends = depends
+        self.buffer, self.single, self.repeated, self.rows = buffer, single, repeated, rows
+        self.depends, self.nested = depends, nested
+
+    def like(self, **fields: Any) -> Items:
+        """A list of as many items of the same form."""
+        return Items(self.count, self.shape, self.dtype, nested=self.nested, **fields)
 
     def memory(self, c: ProgramBuilder) -> frozenset[int]:
         """All memory that the items lie in and that may change, by id."""
@@ -54,22 +62,31 @@ class Items:
         """The same list, in memory that nobody else has."""
         if self.buffer is not None:
             return self.owned(c, kept=True)
-        like = self.count, self.shape, self.dtype
+        if self.rows is not None:
+            return self.like(rows=c.copied(self.rows))
         if self.repeated is not None:
-            return Items(*like, repeated=c.copied(self.repeated))
+            return self.like(repeated=c.copied(self.repeated))
         if self.single is not None:
             place, item = self.single
             held = c.copied(c.map((), ir.INDEX, lambda: place))
-            return Items(*like, single=(held[()], c.copied(item)))
+            return self.like(single=(held[()], c.copied(item)))
         return self
 
     # Reading
 
-    def get(self, c: ProgramBuilder, place: Expr) -> View:
-        """The item at a place that is inside."""
+    def get(self, c: ProgramBuilder, place: Expr) -> Any:
+        """The item at a place that is inside: a view, or a list."""
+        view = self._item(c, place)
+        if not self.nested:
+            return view
+        depends = self.memory(c) | _read_by(c, place)
+        form = self.shape[0], self.shape[1:], self.dtype
+        return Items(*form, rows=view, depends=depends, nested=self.nested - 1)
+
+    def _item(self, c: ProgramBuilder, place: Expr) -> View:
         if self.repeated is not None:
             return self.repeated
-        if self.buffer is None and self.single is None:
+        if self.is_zero:
             return c.fill(self.shape, self.dtype, 0)
         whole = self.whole(c)
         return c.map(self.shape, self.dtype, lambda *i: whole[(place, *i)])
@@ -79,6 +96,8 @@ class Items:
         shape = (self.count, *self.shape)
         if self.buffer is not None:
             return Stored(self.buffer)
+        if self.rows is not None:
+            return self.rows
         if self.repeated is not None:
             one = self.repeated
             return c.map(shape, self.dtype, lambda _, *i: one[i])
@@ -102,12 +121,12 @@ class Items:
             return self
         buffer = c.carry((self.count, *self.shape), self.dtype)
         c.write(buffer, self.whole(c))
-        return Items(self.count, self.shape, self.dtype, buffer)
+        return self.like(buffer=buffer)
 
-    def put(self, c: ProgramBuilder, place: Expr, item: View) -> Items:
+    def put(self, c: ProgramBuilder, place: Expr, item: Any) -> Items:
         """Write an item; the list is owned."""
         assert self.buffer is not None
-        c.write(self.buffer, item, (place,))
+        c.write(self.buffer, as_view(c, item), (place,))
         return self
 
     def become(self, c: ProgramBuilder, other: Items) -> None:
@@ -117,11 +136,17 @@ class Items:
 
     def zeros(self) -> Items:
         """A list of zeros like this one."""
-        return Items(self.count, self.shape, self.dtype)
+        return self.like()
 
     @property
     def is_zero(self) -> bool:
-        return self.buffer is None and self.single is None and self.repeated is None
+        held = (self.buffer, self.single, self.repeated, self.rows)
+        return all(x is None for x in held)
+
+
+def as_view(c: ProgramBuilder, item: Any) -> View:
+    """An item as a view: of a list, all its items."""
+    return item.whole(c) if isinstance(item, Items) else item
 
 
 def _changing(c: ProgramBuilder, buffer: ir.Buffer) -> frozenset[int]:
@@ -146,7 +171,7 @@ def items_like(count: int, element: Spec) -> Items:
     Raises:
         CannotLower: the shape of its items is not known.
     """
-    if element.shape is None or None in element.shape:
+    if element.shape is None or None in element.shape or element.dtype in HANDLES:
         raise CannotLower("the shape of a list's items is not known")
     return Items(count, tuple(element.shape), element.dtype)  # type: ignore[arg-type]
 
@@ -173,13 +198,12 @@ class ListRules:
             stored = c.copied(view)
         return Items(view.shape[0], view.shape[1:], view.dtype, stored.buffer)
 
-    def with_item(self, items: Items, place: Expr, item: View) -> Items:
+    def with_item(self, items: Items, place: Expr, item: Any) -> Items:
         """The list with another item."""
         c: Any = self
         if items.is_zero and not self._kept(0):
-            item = c.store(item)
-            like = items.count, items.shape, items.dtype
-            return Items(*like, single=(place, item), depends=_read_by(c, place, item))
+            item = c.store(as_view(c, item))
+            return items.like(single=(place, item), depends=_read_by(c, place, item))
         return self._changing(items.owned(c, self._kept(0))).put(c, place, item)
 
     def with_sum(self, x: Items, y: Items) -> Items:
@@ -195,7 +219,7 @@ class ListRules:
         assert target.buffer is not None
         if y.single is not None:
             place, item = y.single
-            old = target.get(c, place)
+            old = target._item(c, place)
             total = c.map(x.shape, x.dtype, lambda *i: old[i] + item[i])
             return target.put(c, place, total)
         a, b = Stored(target.buffer), y.whole(c)

@@ -52,9 +52,11 @@ def has_memory(spec: Spec) -> bool:
     """Whether compiled code can hold a value: its size is known, and its dtype has scalars."""
     if spec.dtype is resource or spec.dtype is variant:
         content = spec.value
-        return (
-            isinstance(content, Spec) and content.dtype not in HANDLES and has_memory(content)
-        )
+        listed = spec.dtype is variant and isinstance(content, Spec)
+        while listed and isinstance(content, Spec) and content.dtype is variant:
+            content = content.value  # of a list of lists
+        known = isinstance(content, Spec) and content.dtype not in HANDLES
+        return known and has_memory(content)
     return static(spec) is not None and _scalars(spec)
 
 

@@ -87,7 +87,7 @@ def _checked(c: Any, held: Any, index: Any, what: str) -> Any:
 
 def _refuse_other(c: Any, held: Any, dtype: Any) -> None:
     """Leave items that have not the dtype that was said to the kernel, which says so."""
-    if held.dtype is not dtype:
+    if dtype is not (variant if held.nested else held.dtype):
         c.refuse("items of another dtype than was said")
 
 

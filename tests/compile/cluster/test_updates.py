@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import headrace as tf
+from headrace.base import flags
 
 
 def kernels(function):
@@ -195,3 +196,67 @@ def test_loops_over_ranges_know_their_number(bounds):
 def test_powers_of_complex_numbers_are_products(exponent, dtype):
     z = [0, 1, 1j, 0.9 + 0.3j, -1.1 - 0.2j, complex(np.inf, 1), complex(np.nan, 0)]
     both(lambda: lambda x: x**exponent, tf.constant(np.array(z, dtype)))
+
+
+def twice_scanned(x, w):
+    """A scan of rows, each a scan of numbers."""
+
+    def row(carry, items):
+        return tf.scan(lambda a, e: tf.tanh(a * w + e[0] * e[1]), (items, carry), 0.5)
+
+    return tf.scan(row, x, tf.ones([4]))
+
+
+def loops_in_loops(x, w):
+    """Loops over ranges, the inner one as long as the outer one's number says at most."""
+    total = tf.zeros([4])
+    for i in tf.range(3):
+        part = x[i]
+        for j in tf.range(4):
+            part = tf.sin(part * w) + x[i, j]
+        held = tf.TensorArray(tf.float32, 2)
+        for j in tf.range(2):
+            held = held.write(j, part * tf.cast(j + 1, tf.float32))
+        total += tf.reduce_sum(held.stack() ** 2, 0)
+    return total
+
+
+def mapped_loops(x, w):
+    """A map of loops."""
+
+    def one(row):
+        y = row
+        for _ in tf.range(3):
+            y = y * tf.cos(y + w)
+        return y
+
+    return tf.map_fn(one, x)
+
+
+def thrice(x, w):
+    """Three loops in each other: lists of lists of lists are kept."""
+    y = x
+    for _ in tf.range(2):
+        for _ in tf.range(2):
+            for _ in tf.range(2):
+                y = tf.tanh(y * w) + x
+    return y
+
+
+@pytest.mark.parametrize("function", [twice_scanned, loops_in_loops, mapped_loops, thrice])
+def test_gradients_through_loops_in_loops(function):
+    def step(x, w):
+        with tf.GradientTape() as tape:
+            tape.watch([x, w])
+            y = tf.reduce_sum(function(x, w) * tf.range(4.0))
+        return y, *tape.gradient(y, [x, w])
+
+    x, w = tf.constant(np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)), tf.constant(0.7)
+    compiled = tf.function(step, jit_compile=True)
+    with flags.COMPILE.override("never"):
+        expected = [step(x, w), tf.function(step)(x, w)]
+    for _ in range(2):
+        for one in expected:
+            for a, b in zip(one, compiled(x, w), strict=True):
+                np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-6)
+    assert kernels(compiled) == []
