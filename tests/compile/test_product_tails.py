@@ -59,7 +59,6 @@ def test_maps_join(name, form, monkeypatch):
     w, of = (W, "kj") if form == "tiles" else (np.ascontiguousarray(W.T), "jk")
     if form == "panels":
         monkeypatch.setattr(tiles, "CACHE", 3000)
-        monkeypatch.setattr(tiles, "MANY", 35)
 
     def lower(c, x, w, b, r):
         y = c.contract(x, "ik", w, of, "ij")

@@ -19,9 +19,10 @@ CASES = {
     "rows of dots": (MatMul, (170, 30), (30, 1), (0, 0), "rows", "dots"),
     "columns of dots": (MatMul, (2, 30), (170, 30), (0, 1), "rows", "dots"),
     "a vector across": (MatMul, (1, 30), (30, 600), (0, 0), "columns", "tiles"),
-    "rows in blocks": (MatMul, (90, 80), (80, 70), (0, 0), "rows", "blocks"),
-    "columns in blocks": (MatMul, (40, 80), (200, 80), (0, 1), "columns", "blocks"),
+    "rows in panels": (MatMul, (90, 80), (80, 70), (0, 0), "rows", "panels"),
+    "rows in panels, turned": (MatMul, (170, 150), (200, 150), (0, 1), "rows", "panels"),
     "steps": (BatchMatMulV2, (7, 20, 30), (7, 30, 40), (0, 0), "steps", "tiles"),
+    "steps in panels": (BatchMatMulV2, (7, 40, 80), (7, 70, 80), (0, 1), "steps", "panels"),
     "steps, each packed": (BatchMatMulV2, (7, 20, 30), (7, 40, 30), (0, 1), "steps", "packed"),
 }
 
@@ -47,9 +48,9 @@ def on_threads(loops, *arrays):
 @pytest.mark.parametrize("name", CASES)
 def test_every_cut(name, monkeypatch):
     op, left, right, (turn_a, turn_b), shared, form = CASES[name]
-    if form == "blocks":
+    if form == "panels":
+        monkeypatch.setattr(tiles, "DEPTH", 256)
         monkeypatch.setattr(tiles, "CACHE", 3000)
-        monkeypatch.setattr(tiles, "CUT", (24, 64))
     rng = np.random.default_rng(4)
     a = rng.normal(size=left).astype(np.float32)
     b = rng.normal(size=right).astype(np.float32)

@@ -67,9 +67,7 @@ def small_blocks(monkeypatch):
     """Caches so small that little matrices are packed and cut."""
     monkeypatch.setattr(tiles, "SMALL", 1)
     monkeypatch.setattr(tiles, "CACHE", 3000)
-    monkeypatch.setattr(tiles, "CUT", (24, 64))
     monkeypatch.setattr(tiles, "DEPTH", 256)
-    monkeypatch.setattr(tiles, "MANY", 30)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -99,8 +97,7 @@ def test_products_at_the_limits(size):
         ((3, 4, 5), (0, 0), ""),
         ((128, 100, 60), (0, 1), "packed"),
         ((200, 530, 600), (0, 0), "panels"),
-        ((270, 700, 520), (1, 1), "panels"),
-        ((150, 700, 520), (1, 1), "blocks"),
+        ((150, 700, 520), (1, 1), "panels"),
     ],
 )
 def test_the_form_that_is_chosen(size, turns, form):

@@ -11,6 +11,9 @@ from headrace.compile.loops import ir
 from headrace.compile.loops.expr import Index, Load, cast, const
 from headrace.compile.loops.print import text
 from headrace.compile.loops.verify import InvalidLoops, verify
+from headrace.compile.schedule import schedule
+from headrace.ops.matmul import MatMul
+from tests.compile.support import compiled
 
 f32, i32, i64, flag = dtypes.float32, dtypes.int32, dtypes.int64, dtypes.bool
 
@@ -118,3 +121,43 @@ def test_a_state_must_be_contiguous():
     loops = counted(1, doubled)
     with pytest.raises(ValueError, match="v is a state"):
         executable(loops)([np.array(1, np.int32)], [np.ones(10, np.float32)[::2]])
+
+
+def repeated(name, n, body):
+    """`body` n times over, and the temporaries that this takes."""
+    counter, go = scalar(f"{name}.counter"), scalar(f"{name}.go", flag)
+    head = (set_to(go, at(counter) < n),)
+    body = (*body, set_to(counter, at(counter) + 1))
+    return (set_to(counter, const(0, i32)), ir.Repeat(head, go, body)), (counter, go)
+
+
+@pytest.mark.parametrize(
+    ("changed", "outside"), [("", 2), ("outer", 1), ("inner", 0), ("before", 2)]
+)
+def test_an_operand_is_packed_before_the_loops_that_leave_it(changed, outside):
+    rng = np.random.default_rng(8)
+    h, w = (rng.normal(size=s).astype(np.float32) / 8 for s in ((33, 70), (70, 70)))
+    single = compiled(MatMul, h, w, transpose_b=True)
+    (x, y), (z,) = single.inputs, single.outputs
+    i = Index(i64, "i", x.size)
+    back = ir.Stage("map", (ir.For(i, (ir.Store(x, i, at(z, i) + 1),)),))
+    more = (set_to(y, at(y, 3) + 1, 3),)
+    inner, own = repeated("inner", 3, (*single.stages, back, *(more * (changed == "inner"))))
+    outer, others = repeated("outer", 2, (*inner, *(more * (changed == "outer"))))
+    steps = (*(more * (changed == "before")), *outer)
+    loops = ir.Loops("loops", (), (), (*own, *others, z), steps, (), (x, y))
+    done = schedule(verify(loops))
+    (how,) = [s.how for s in ir.stages(done.stages) if s.how]
+    assert (how.form, how.outside) == ("packed", outside)
+    assert (f"packed before {outside} loops" in text(done)) == bool(outside)
+    found, expected = (h.copy(), w.copy()), (h.astype(np.float64), w.astype(np.float64))
+    executable(loops)((), found)
+    grow = {"inner": 6, "outer": 2, "before": 1}.get(changed, 0)
+    for k in range(6):
+        at_once = changed == "before" and k == 0
+        expected[1][0, 3] += at_once
+        expected[0][:] = expected[0] @ expected[1].T + 1
+        expected[1][0, 3] += changed == "inner" or (changed == "outer" and k in (2, 5))
+    assert expected[1][0, 3] == pytest.approx(w[0, 3] + grow)
+    np.testing.assert_allclose(found[0], expected[0], 1e-3, 1e-3)
+    np.testing.assert_allclose(found[1], expected[1], 1e-5, 1e-5)

@@ -2,10 +2,9 @@
 
 Where `b` is small and its rows are dense, tiles read it in place. Otherwise it is packed: in
 panels as wide as a tile, so that a tile reads one run of memory. What is larger than a cache is
-cut into blocks of k. If `a` has many rows, all of `b` is packed first; then each panel meets
-`STRIP` rows of `a`, which are packed too, while their part of the result stays in the second
-cache. If it has few, blocks of `b` are packed where they are used. All lengths and strides are
-arguments; read `microkernel.py` before, `products.py` after.
+cut into blocks of k: all of `b` is packed first, past the caches; then each panel meets `STRIP`
+rows of `a`, which are packed too, while their part of the result stays in the second cache. All
+lengths and strides are arguments; read `microkernel.py` before, `products.py` after.
 """
 
 from __future__ import annotations
@@ -184,7 +183,7 @@ def _either(f: Function, sizes: tuple[str, str], full: str, edge: str) -> None:
 
 
 def pack(kernels: Kernels, dtype: DType, width: int, lanes: int, form: str) -> str:
-    """`(k, n, b, k stride, column stride, to)`: `b` in panels of `width` columns.
+    """`(k, n, b, k stride, column stride, to)`: one after the other, panels of `width` columns.
 
     It may write `lanes` * (`width` + 1) elements more.
     """
@@ -327,93 +326,3 @@ def panels(
         tiles.ahead(rows, deep, "%strip", f.at(kind, "%b", (k, whole)), c, add)
     kernels.functions[name] = f.text()
     return f"@{name}"
-
-
-def block_size(shape: Shape, depth: int, width: int) -> int:
-    """How many elements a product in blocks needs for its copies."""
-    return _block_of_b(shape, depth, width) + shape.rows * (depth + shape.lanes)
-
-
-def _block_of_b(shape: Shape, depth: int, width: int) -> int:
-    return _up(width, shape.columns) * depth + shape.lanes * (shape.columns + 1)
-
-
-def blocks(
-    kernels: Kernels,
-    dtype: DType,
-    shape: Shape,
-    extent: Extent,
-    forms: tuple[str, str],
-    cut: tuple[int, int],
-) -> str:
-    """`(m, n, k, a, row stride, k stride, b, k stride, column stride, c, row stride, add,
-    copies)`, where `forms` says how `a` and `b` lie and `cut` the depth and width of blocks."""
-    name = f"blocks.{dtype.name}.{shape}.{extent}.{'.'.join(forms)}.{cut[0]}.{cut[1]}"
-    if name in kernels.functions:
-        return f"@{name}"
-    f = Function(
-        name,
-        "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ak, "
-        "ptr %b, i64 %bk, i64 %bc, ptr %c, i64 %cr, i1 %add, ptr %copies",
-    )
-    kind, (depth, width) = value_type(dtype), cut
-    tile = f.at(kind, "%copies", (str(_block_of_b(shape, depth, width)), 1))
-    copy = pack(kernels, dtype, shape.columns, shape.lanes, forms[1])
-    with f.loop("%n", width) as j, f.loop("%k", depth) as k:
-        columns = f.least(f.line(f"sub i64 %n, {j}"), str(width))
-        deep = f.least(f.line(f"sub i64 %k, {k}"), str(depth))
-        b = f.at(kind, "%b", (j, "%bc"), (k, "%bk"))
-        f.do(
-            f"call void {copy}(i64 {deep}, i64 {columns}, ptr {b}, i64 %bk, i64 %bc, "
-            f"ptr %copies)"
-        )
-        later = f.line(f"icmp sgt i64 {k}, 0")
-        add = f.line(f"or i1 {later}, %add")
-        with f.loop("%m", shape.rows) as i:
-            rows = f.least(f.line(f"sub i64 %m, {i}"), str(shape.rows))
-            a = f.at(kind, "%a", (i, "%ar"), (k, "%ak"))
-            strides = _tile_of_a(
-                f, kernels, dtype, shape, forms[0], depth, (rows, deep, a, tile)
-            )
-            c = f.at(kind, "%c", (i, "%cr"), (j, 1))
-            f.do(
-                f"call void {strips(kernels, dtype, shape, extent)}(i64 {rows}, "
-                f"i64 {columns}, i64 {deep}, ptr {tile}, {strides}, ptr %copies, "
-                f"i64 {shape.columns}, i64 {deep}, ptr {c}, i64 %cr, i1 {add})"
-            )
-    kernels.functions[name] = f.text()
-    return f"@{name}"
-
-
-def _tile_of_a(
-    f: Function,
-    kernels: Kernels,
-    dtype: DType,
-    shape: Shape,
-    form: str,
-    depth: int,
-    given: tuple[str, str, str, str],
-) -> str:
-    """Copy some rows of `a` together; gives their strides as arguments."""
-    rows, deep, a, tile = given
-    # One line more than a power of two: rows then begin in different sets of the cache.
-    length = depth + shape.lanes
-    if form == COLUMNS:
-        copy = kernels.copy(dtype, shape.rows)
-        f.do(
-            f"call void {copy}(i64 {deep}, i64 {rows}, ptr {a}, i64 %ak, ptr {tile}, "
-            f"i64 {shape.rows})"
-        )
-        return f"i64 1, i64 {shape.rows}"
-    if form == ROWS:
-        copy = kernels.copy(dtype, shape.lanes)
-        f.do(
-            f"call void {copy}(i64 {rows}, i64 {deep}, ptr {a}, i64 %ar, ptr {tile}, "
-            f"i64 {length})"
-        )
-    else:
-        f.do(
-            f"call void {kernels.gather(dtype)}(i64 {rows}, i64 {deep}, ptr {a}, i64 %ar, "
-            f"i64 %ak, ptr {tile}, i64 {length})"
-        )
-    return f"i64 {length}, i64 1"

@@ -42,6 +42,7 @@ class _Module:
         self.kernels = Kernels()
         self.calls: list[str] = []
         self.count = 0
+        self.begins: list[int] = []  # where in `calls` the loops that are open begin
         self.jobs = 0  # how often threads are asked for; in a loop, more than once
 
     def text(self) -> str:
@@ -111,7 +112,19 @@ class _Module:
             self._function(f"void @{piece.name}", piece.e, ("i64 %part",), "void")
         self.functions += found.tasks(self.places)
         self.jobs += found.shared
-        self.calls += found.calls(len(self.places))
+        *before, last = found.calls(len(self.places))
+        self._early([line for lines in before for line in lines], how.outside)
+        self.calls += last
+
+    def _early(self, lines: list[str], outside: int) -> None:
+        """Put calls before so many of the loops that are open."""
+        if not outside:
+            self.calls += lines
+            return
+        at = self.begins[-outside]
+        self.calls[at:at] = lines
+        for k in range(len(self.begins) - outside, len(self.begins)):
+            self.begins[k] += len(lines)
 
     def _emitter(self, body: Sequence[ir.Statement], more: Sequence[ir.Buffer] = ()) -> Emitter:
         """What writes the function of some statements; it is given the buffers they touch."""
@@ -162,6 +175,7 @@ class _Module:
 
     def _repeat(self, repeat: ir.Repeat) -> None:
         number, jobs = self._number(), self.jobs
+        self.begins.append(len(self.calls))
         self.calls += [f"  br label %head{number}", f"head{number}:"]
         self._steps(repeat.head)
         self._load("c", number, "i8", repeat.condition)
@@ -171,6 +185,7 @@ class _Module:
         self._steps(repeat.body)
         self.calls += [f"  br label %head{number}", f"over{number}:"]
         self.jobs += self.jobs > jobs
+        self.begins.pop()
 
     def _branch(self, branch: ir.Branch) -> None:
         number, last = self._number(), len(branch.sides) - 1

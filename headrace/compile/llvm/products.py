@@ -47,24 +47,24 @@ class Text(NamedTuple):
         """Functions that run some parts, the buffers taken out of the context."""
         return [line for x in self.pieces if x.parts > 1 for line in _task(x, places)]
 
-    def calls(self, buffers: int) -> list[str]:
-        """Lines of `kernel` in a program of so many buffers."""
-        lines = []
-        for name, parts, e in self.pieces:
+    def calls(self, buffers: int) -> list[list[str]]:
+        """Lines of `kernel` for each piece, in a program of so many buffers."""
+        return [self._call(x, buffers) for x in self.pieces]
+
+    def _call(self, piece: Piece, buffers: int) -> list[str]:
+        name, parts, e = piece
+        if parts == 1:
             passed = ", ".join([f"ptr {name}" for name in e.given.values()])
-            if parts == 1:
-                lines.append(f"  call void @{name}({passed}, i64 0)")
-            elif not self.shared:
-                lines.append(f"  call void @task.{name}(ptr %ctx, i64 0, i64 {parts})")
-            else:
-                for word in ("parallel", "pool"):
-                    place = f"%{word}.{name}"
-                    at = abi.slot(word, buffers)
-                    lines.append(f"  {place}.at = getelementptr ptr, ptr %ctx, i64 {at}")
-                    lines.append(f"  {place} = load ptr, ptr {place}.at")
-                given = f"ptr %pool.{name}, ptr @task.{name}, ptr %ctx, i64 {parts}"
-                lines.append(f"  call void %parallel.{name}({given})")
-        return lines
+            return [f"  call void @{name}({passed}, i64 0)"]
+        if not self.shared:
+            return [f"  call void @task.{name}(ptr %ctx, i64 0, i64 {parts})"]
+        lines = []
+        for word in ("parallel", "pool"):
+            place, at = f"%{word}.{name}", abi.slot(word, buffers)
+            lines.append(f"  {place}.at = getelementptr ptr, ptr %ctx, i64 {at}")
+            lines.append(f"  {place} = load ptr, ptr {place}.at")
+        given = f"ptr %pool.{name}, ptr @task.{name}, ptr %ctx, i64 {parts}"
+        return [*lines, f"  call void %parallel.{name}({given})"]
 
 
 def _task(piece: Piece, places: dict[int, int]) -> list[str]:
@@ -234,8 +234,6 @@ class _Site:
         add = self._adds(again)
         if x.form == "dots":
             self._dots(c, a, b, add)
-        elif x.form == "blocks":
-            self._blocks(c, a, b, add)
         elif x.form == "panels":
             self._panels(c, a, b, add)
         else:
@@ -254,7 +252,7 @@ class _Site:
         """Pack steps `first` to `end` of k."""
         x = self.x
         past = x.form == "panels"  # what is larger than a cache need not pass through it
-        depth = x.cut[0] if past else x.k
+        depth = x.depth if past else x.k
         function = blocking.fill(self.kernels, self.dtype, self.shape, _form(x.b), depth, past)
         self.e.effect(
             f"call void {function}(i64 {first}, i64 {end}, i64 {x.k}, i64 {columns}, ptr {b}, "
@@ -272,7 +270,7 @@ class _Site:
 
     def _strips(self, c: str, a: str, b: str, add: str) -> None:
         x, shape, n = self.x, self.shape, self.extents["columns"]
-        function = blocking.strips(self.kernels, self.dtype, shape, self._extent(), x.cut[0])
+        function = blocking.strips(self.kernels, self.dtype, shape, self._extent(), x.depth)
         given = f"ptr {b}, i64 {x.b.rows}, i64 1"
         if x.form == "packed":
             deep = -(-x.k // blocking.UNIT) * blocking.UNIT
@@ -290,7 +288,7 @@ class _Site:
     def _panels(self, c: str, a: str, b: str, add: str) -> None:
         x = self.x
         function = blocking.panels(
-            self.kernels, self.dtype, self.shape, self._extent(), _form(x.a), x.cut[0]
+            self.kernels, self.dtype, self.shape, self._extent(), _form(x.a), x.depth
         )
         panels = self._packed(b, str(x.n))
 
@@ -331,23 +329,6 @@ class _Site:
             self.statements(tail.body, e)
 
         self._loop(count, 1, one)
-
-    def _blocks(self, c: str, a: str, b: str, add: str) -> None:
-        x = self.x
-        function = blocking.blocks(
-            self.kernels,
-            self.dtype,
-            self.shape,
-            self._extent(),
-            (_form(x.a), _form(x.b)),
-            x.cut,
-        )
-        self.e.effect(
-            f"call void {function}(i64 {self.extents['rows']}, i64 {self.extents['columns']}, "
-            f"i64 {x.k}, ptr {a}, i64 {x.a.rows}, i64 {x.a.columns}, ptr {b}, "
-            f"i64 {x.b.rows}, i64 {x.b.columns}, ptr {c}, i64 {x.output.rows}, i1 {add}, "
-            f"ptr {self._copies()})"
-        )
 
     def _dots(self, c: str, a: str, b: str, add: str) -> None:
         x = self.x

@@ -13,9 +13,9 @@ from math import prod
 from headrace.compile.loops import ir
 from headrace.compile.loops.expr import Const, Expr, Index, bounds
 
-FORMS = ("tiles", "packed", "panels", "blocks", "dots")
-"""Operands read in place; `b` packed; `b` packed in blocks of k, some rows of `a` too; both
-packed in blocks where they are used; one column after the other, lanes along k."""
+FORMS = ("tiles", "packed", "panels", "dots")
+"""Operands read in place; `b` packed; `b` packed in blocks of k, and some rows of `a` at a
+time; one column after the other, lanes along k."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,14 @@ class Product:
     Attributes:
         form: one of `FORMS`.
         tile: rows, vectors and lanes of what is held in registers.
-        cut: depth and width of blocks; of tiles, so many steps of k come before other tiles;
-            sums of blocks are added up in the order of k.
+        depth: of blocks: all tiles take so many steps of k before any takes more, and sums of
+            blocks are added up in the order of k; 0: there is one block.
         copies: where packed operands lie.
         tail: elementwise work on the rows of the output.
         shared: what is cut into parts of `size` for threads: "rows", "columns", the first of
             the "steps", or nothing.
+        outside: how many of the loops around the stage do not change `b`: it is packed before
+            them.
     """
 
     output: Matrix
@@ -64,11 +66,12 @@ class Product:
     steps: tuple[int, ...]
     form: str
     tile: tuple[int, int, int]
-    cut: tuple[int, int] = (0, 0)
+    depth: int = 0
     copies: ir.Buffer | None = None
     tail: Tail | None = None
     shared: str = ""
     size: int = 0
+    outside: int = 0
 
     @property
     def parts(self) -> int:
@@ -116,6 +119,8 @@ def fault(product: Product) -> str | None:
         high = sum(max(0, s) for s in spans)
         if known and not (known[0] + low >= 0 and known[1] + high < matrix.buffer.size):
             return f"a matrix outside of {matrix.buffer.name}"
+    if product.outside and not product.once:
+        return "an operand that is packed again and again, before loops"
     if product.shared == "steps" and not (product.steps and product.output.steps[0]):
         return "parts that add up"
     if product.tail and (product.shared == "columns" or product.steps):
@@ -131,13 +136,15 @@ def shown(product: Product) -> str:
     extents = "x".join(str(n) for n in (product.m, product.n, product.k))
     steps = f" steps {list(product.steps)}" if product.steps else ""
     tile = "x".join(str(n) for n in product.tile)
-    cut = f" cut {product.cut[0]}x{product.cut[1]}" if any(product.cut) else ""
+    depth = f" cut at {product.depth}" if product.depth else ""
     copies = f" through {product.copies.name}" if product.copies else ""
+    if product.outside:
+        copies += f", packed before {product.outside} loops"
     if product.shared:
         copies += f", {product.parts} parts of {product.size} {product.shared}"
     if product.tail:
         copies += f", then {_lanes(product.tail)}"
-    return f"{product.form} {extents} of {sides}{steps} in tiles of {tile}{cut}{copies}"
+    return f"{product.form} {extents} of {sides}{steps} in tiles of {tile}{depth}{copies}"
 
 
 def _lanes(tail: Tail) -> str:

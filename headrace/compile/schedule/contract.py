@@ -22,7 +22,7 @@ from headrace.compile.loops.affine import Affine, affine
 from headrace.compile.loops.expr import Apply, Cast, Expr, Index, Load, const
 from headrace.compile.loops.product import Matrix, Product
 from headrace.compile.schedule import tiles
-from headrace.compile.schedule.accesses import visited
+from headrace.compile.schedule.accesses import accesses, visited
 from headrace.compile.schedule.tiles import Sizes
 
 
@@ -39,13 +39,41 @@ def contract(loops: ir.Loops) -> ir.Loops:
 
 def share(loops: ir.Loops) -> ir.Loops:
     """The program with large products cut into parts, and with memory for packed operands."""
-
-    def shared(stage: ir.Stage) -> ir.Stage:
-        return stage if stage.how is None else replace(stage, how=tiles.share(stage.how))
-
-    steps = ir.each(loops.stages, shared)
+    steps = _shared(loops.stages, ())
     copies = [b for stage in ir.stages(steps) for b in stage.copies]
     return replace(loops, stages=steps, temporaries=(*loops.temporaries, *copies))
+
+
+Written = tuple[frozenset[int], ...]
+"""What each of the loops around a step writes, by id; the innermost last."""
+
+
+def _shared(steps: ir.Steps, around: Written) -> ir.Steps:
+    found: list[ir.Step] = []
+    for step in steps:
+        match step:
+            case ir.Stage(_, _, how):
+                if how is not None:
+                    how = tiles.share(replace(how, outside=_outside(how, around)))
+                found.append(replace(step, how=how))
+            case ir.Repeat(head, condition, body):
+                stages = ir.stages((*head, *body))
+                written = {key for s in stages for key in accesses(s.body).stores}
+                inside = (*around, frozenset(written))
+                head, body = _shared(head, inside), _shared(body, inside)
+                found.append(ir.Repeat(head, condition, body))
+            case ir.Branch(index, sides):
+                found.append(ir.Branch(index, tuple([_shared(s, around) for s in sides])))
+    return tuple(found)
+
+
+def _outside(how: Product, around: Written) -> int:
+    """How many of the loops around a product leave an operand that is packed as it is."""
+    if not how.once:
+        return 0
+    read = {id(x.buffer) for x in visited([how.b.offset]) if isinstance(x, Load)}
+    read.add(id(how.b.buffer))
+    return sum(1 for _ in itertools.takewhile(read.isdisjoint, reversed(around)))
 
 
 class Turn(NamedTuple):
@@ -217,7 +245,9 @@ def _decided(
         output, a, b = _transposed(output), _transposed(b), _transposed(a)
         extents = n.extent, m.extent, k.extent
     copies = ir.Buffer(name, (choice.copies,), dtype) if choice.copies else None
-    return Product(output, a, b, *extents, steps, choice.form, choice.tile, choice.cut, copies)
+    return Product(
+        output, a, b, *extents, steps, choice.form, choice.tile, choice.depth, copies
+    )
 
 
 def _transposed(x: Matrix) -> Matrix:

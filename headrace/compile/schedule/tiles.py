@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from headrace.base.dtypes import DType
-from headrace.compile.llvm.blocking import CHUNK, block_size, packed
+from headrace.compile.llvm.blocking import CHUNK, STRIP, packed
 from headrace.compile.llvm.cpu import host
 from headrace.compile.llvm.microkernel import LINE, Shape
 from headrace.compile.loops import ir
@@ -21,17 +21,13 @@ SMALL = 512
 """Products with fewer multiplications stay loops."""
 CACHE = 1 << 20
 """Bytes of `b` that may be used in place, again and again: the second cache."""
-PAGE = 4096
-"""Rows that lie a multiple of so many bytes apart fall on each other in the cache."""
-CUT = (256, 512)
-"""Depth and width of blocks: one of them fills half of the second cache."""
+PAGE, CROWD = 4096, 256
+"""More than so many rows, a multiple of a page apart, fall on each other in the cache."""
 DEPTH = 2048
 """Bytes of each row in panels: sums of so many steps of k are added to the result."""
-MANY = 192
-"""So many rows make it worth to pack all of `b` in memory."""
-WORTH, PART, PARTS = 40_000.0, 10_000.0, 8
+WORTH, PART, PARTS, MOST = 40_000.0, 10_000.0, 8, 64
 """Nanoseconds of work from which on threads share a product, those of a part, and how many
-parts there are at most."""
+parts there are at most; the last of a product in panels."""
 ALONE = 256
 """Rows or columns of a part that packs an operand for itself."""
 RUN = 16
@@ -67,7 +63,7 @@ class Choice:
 
     form: str
     tile: tuple[int, int, int]
-    cut: tuple[int, int] = (0, 0)
+    depth: int = 0
     copies: int = 0
     turned: bool = False
 
@@ -96,8 +92,8 @@ def _vector(s: Sizes, dtype: DType) -> Choice | None:
     across = s if turned else s.turned  # the result is a row
     if across.b[1] == 1 and across.c[1] == 1:
         long = across.k * across.n * dtype.np.itemsize > CACHE
-        cut = (RUN, 0) if long else (0, 0)
-        return Choice("tiles", tile(1, across.n, dtype), cut, turned=not turned)
+        depth = RUN if long else 0
+        return Choice("tiles", tile(1, across.n, dtype), depth, turned=not turned)
     return None
 
 
@@ -105,18 +101,13 @@ def _matrix(s: Sizes, dtype: DType) -> Choice:
     shape = tile(s.m, s.n, dtype)
     size = dtype.np.itemsize
     small = s.k * s.n * size <= CACHE
-    crowded = s.b[0] * size % PAGE == 0 and s.k > CUT[0]
+    crowded = s.b[0] * size % PAGE == 0 and s.k > CROWD
     if s.b[1] == 1 and (s.m <= 4 * FEW or (small and not crowded)):
         return Choice("tiles", shape)
     if small:
         copies = packed(Shape(*shape), s.k, s.n) + LINE // size
         return Choice("packed", shape, copies=copies)
-    if s.m >= MANY:
-        return _panels(s, dtype)
-    columns = shape[1] * shape[2]
-    cut = min(CUT[0], s.k), min(CUT[1] // columns * columns, s.n)
-    copies = block_size(Shape(*shape), *cut) + LINE // size
-    return Choice("blocks", shape, cut, copies)
+    return _panels(s, dtype)
 
 
 def _panels(s: Sizes, dtype: DType) -> Choice:
@@ -129,7 +120,7 @@ def _panels(s: Sizes, dtype: DType) -> Choice:
     pieces = math.ceil(s.k * dtype.np.itemsize / DEPTH)
     depth = _multiple(math.ceil(s.k / pieces), CHUNK)
     copies = packed(Shape(*shape), s.k, s.n) + LINE // dtype.np.itemsize
-    return Choice("panels", shape, (depth, 0), copies)
+    return Choice("panels", shape, depth, copies)
 
 
 def share(x: Product) -> Product:
@@ -146,11 +137,11 @@ def share(x: Product) -> Product:
     if first >= parts or (x.steps and first >= 2):
         found = replace(x, shared="steps", size=math.ceil(first / parts))
     elif x.m >= x.n or x.tail or x.form == "panels":
-        size = max(math.ceil(x.m / parts), ALONE if own else 1)
+        size = _rows(x, parts, own)
         found = replace(x, shared="rows", size=_multiple(size, x.tile[0]))
     else:
         unit = 1 if x.form == "dots" else x.tile[1] * x.tile[2]
-        least = ALONE if own else WIDE if x.cut[0] else 1
+        least = ALONE if own else WIDE if x.depth else 1
         size = max(math.ceil(x.n / parts), least)
         found = replace(x, shared="columns", size=_multiple(size, unit))
     if found.parts < 2:
@@ -159,6 +150,15 @@ def share(x: Product) -> Product:
         copies = ir.Buffer(x.copies.name, (x.copies.size * found.parts,), x.copies.dtype)
         found = replace(found, copies=copies)
     return found
+
+
+def _rows(x: Product, parts: int, own: bool) -> int:
+    """How many rows a part has."""
+    if own:
+        return max(math.ceil(x.m / parts), ALONE)
+    if x.form != "panels":
+        return math.ceil(x.m / parts)
+    return max(math.ceil(x.m / MOST), STRIP if x.m >= 4 * STRIP else STRIP // 2)
 
 
 def _multiple(size: int, unit: int) -> int:
