@@ -50,8 +50,7 @@ def _program(program: Program) -> list[str]:
 
 def _code(code: Code) -> list[str]:
     nodes = [node for node in code.program.nodes if node.op is not Const]
-    loops = code.loops
-    kinds = Counter(stage.kind for stage in ir.stages(loops.stages))
+    kinds = Counter(stage.kind for stage in ir.stages(code.loops.stages))
     shown = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     found = [f"native   {len(nodes)} nodes in {sum(kinds.values())} loops ({shown})"]
     found.append(f"         {_listed(nodes)}")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from headrace.compile import pipeline
+from headrace.base.lazy import lazy_module
 from headrace.core.graph import Symbol
 from headrace.core.op import Spec
 from headrace.trace.func_graph import FuncGraph
+
+pipeline = lazy_module("headrace.compile.pipeline")
 
 
 class Body:

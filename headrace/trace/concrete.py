@@ -7,7 +7,7 @@ traced for it, and runs it. Read `trace/func_graph.py` and `trace/gradients.py` 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy import ndarray
 
@@ -15,7 +15,6 @@ from headrace.base import errors, nest
 from headrace.base.dtypes import kernel_name
 from headrace.base.export import export
 from headrace.base.lazy import lazy_module
-from headrace.compile.pipeline import Immediate
 from headrace.core.context import modes, state
 from headrace.core.convert import convert
 from headrace.core.graph import Node, Symbol
@@ -24,14 +23,17 @@ from headrace.core.tensor import EagerTensor, Tensor, wrap
 from headrace.core.type_spec import TensorSpec
 from headrace.core.variable import Variable
 from headrace.ops.reshape import identity
-from headrace.trace import picture
 from headrace.trace import signature as signatures
 from headrace.trace.body import Body
 from headrace.trace.func_graph import FuncGraph, array_of
 from headrace.trace.gradients import call
 from headrace.trace.signature import Bound
 
+if TYPE_CHECKING:
+    from headrace.compile.pipeline import Immediate
+
 graph_defs = lazy_module("headrace.core.graph_def")
+picture = lazy_module("headrace.trace.picture")
 
 
 @export("types.experimental.ConcreteFunction")

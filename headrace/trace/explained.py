@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from headrace.base.export import export
-from headrace.compile.report import report
+from headrace.base.lazy import lazy_module
 from headrace.trace.concrete import ConcreteFunction
 from headrace.trace.function import Function
+
+reports = lazy_module("headrace.compile.report")
 
 
 @export("explain")
@@ -37,7 +39,7 @@ def explain(function: Any, *args: Any, **kwargs: Any) -> str:
             traces = function._traces.concretes
     else:
         raise TypeError(f"Expected a tf.function or a trace of one, got {function!r}.")
-    return "\n\n".join(report(trace._body.runner) for trace in traces)
+    return "\n\n".join(reports.report(trace._body.runner) for trace in traces)
 
 
 __all__ = ["explain"]

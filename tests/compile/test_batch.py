@@ -13,7 +13,7 @@ import pytest
 import headrace as tf
 from headrace.base import flags
 from headrace.compile import interpret
-from headrace.compile.cluster import call
+from headrace.compile.cluster import made
 from headrace.compile.loops import ir
 from headrace.compile.loops.verify import verify
 from headrace.compile.schedule import batch, single
@@ -206,8 +206,8 @@ def test_products_leave_loops(function, before, after, monkeypatch):
         seen.append((loops, builder))
         return loops, builder
 
-    original = call.lowered
-    monkeypatch.setattr(call, "lowered", lowered)
+    original = made.lowered
+    monkeypatch.setattr(made, "lowered", lowered)
     with flags.CACHE.override(""):
         got = tf.function(function, jit_compile=True)(X, K, R, W)
     for x, y in zip(tf.nest.flatten(got), tf.nest.flatten(function(X, K, R, W)), strict=True):

@@ -14,7 +14,7 @@ from mpmath import mp, mpf
 from headrace.base import dtypes
 from headrace.compile import executable
 from headrace.compile.llvm.recipes import RECIPES, SINGLE_ONLY
-from headrace.compile.run import executable as executables
+from headrace.compile.run import build
 from headrace.compile.schedule import schedule
 from tests.compile.support import compiled, elementwise
 
@@ -218,7 +218,7 @@ def test_several_vectors_side_by_side_give_the_same(name, dtype, monkeypatch):
             loops, stages=(replace(stage, body=(replace(loop, lanes=4 * loop.lanes),)),)
         )
 
-    monkeypatch.setattr(executables, "schedule", wider)
+    monkeypatch.setattr(build, "schedule", wider)
     np.testing.assert_array_equal(run(name, *arrays), expected)
 
 

@@ -16,8 +16,8 @@ from headrace.compile.llvm.entry import STACK
 from headrace.compile.loops import ir
 from headrace.compile.loops.expr import Index, Load, const
 from headrace.compile.run import layout
+from headrace.compile.run.build import UNLOCKED, work
 from headrace.compile.run.entry import Portable
-from headrace.compile.run.executable import UNLOCKED, work
 from headrace.compile.run.memory import LARGE
 from tests.compile.support import compiled, elementwise, shaped
 

@@ -12,6 +12,7 @@ import pytest
 from headrace.compile import executable
 from headrace.compile.llvm.engine import ENGINE
 from headrace.compile.run.arena import Arena
+from headrace.compile.run.build import described
 from headrace.compile.run.executable import Executable
 from tests.compile import guard
 from tests.compile.support import compiled, elementwise
@@ -72,7 +73,7 @@ def wrong(buffer: int, offset: int) -> None:
     x = np.ones(100, np.float32)
     right = executable(compiled(elementwise(lambda b, x: x + 1), x))
     code = ENGINE.code(WRONG.format(buffer=buffer, offset=offset))
-    run = Executable(right.loops, Arena((), 0), False, code)
+    run = Executable(described(right.loops, Arena((), 0), False, code))
     for at_end in (True, False):
         memory = guard.Guarded(at_end)
         guard.guarded(run, memory)([memory.copy(x)])
@@ -92,6 +93,6 @@ def test_what_is_not_written_is_seen():
     x = np.ones(100, np.float32)
     right = executable(compiled(elementwise(lambda b, x: x + 1), x))
     code = ENGINE.code("define void @kernel(ptr %ctx) nounwind {\n  ret void\n}\n")
-    run = Executable(right.loops, Arena((), 0), False, code)
+    run = Executable(described(right.loops, Arena((), 0), False, code))
     (found,) = guard.guarded(run, guard.Guarded(True))([x])
     assert np.isnan(found).all()

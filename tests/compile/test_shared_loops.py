@@ -18,7 +18,7 @@ from headrace.compile.loops import ir
 from headrace.compile.loops.accumulate import carried
 from headrace.compile.loops.expr import Index, Load, const
 from headrace.compile.loops.verify import verify
-from headrace.compile.run import executable as executables
+from headrace.compile.run import build
 from headrace.compile.run.threads import threads
 from headrace.compile.schedule import schedule
 from tests.compile.support import Guarded, close, compiled, elementwise, shaped, values
@@ -47,7 +47,7 @@ def share(loops: ir.Loops) -> ir.Loops:
 @pytest.fixture
 def shared(monkeypatch):
     """All outermost loops are shared, in small chunks."""
-    monkeypatch.setattr(executables, "schedule", share)
+    monkeypatch.setattr(build, "schedule", share)
     monkeypatch.setattr(parallel, "WORK", 1)
 
 
@@ -68,7 +68,7 @@ def agrees(loops: ir.Loops, *arrays: np.ndarray) -> None:
 @given(st.integers(2, 5), st.integers(256, 700), st.sampled_from((dtypes.float32, dtypes.int8)))
 def test_elements(rows, count, dtype):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(executables, "schedule", share)
+        patch.setattr(build, "schedule", share)
         patch.setattr(parallel, "WORK", 1)
         x = values(dtype, (rows, count), random(rows, count, dtype))
         y = values(dtype, (rows, count), random(count, rows, dtype))
@@ -85,7 +85,7 @@ def test_rows_that_accumulate(shared):
 
 
 def test_each_thread_has_local_buffers(shared, monkeypatch):
-    monkeypatch.setattr(executables, "schedule", lambda loops: loops)
+    monkeypatch.setattr(build, "schedule", lambda loops: loops)
     rows, count = 90, 41
     x = ir.Buffer("x", (rows, count), dtypes.float32)
     y = ir.Buffer("y", (rows, count), dtypes.float32)

@@ -2,42 +2,35 @@
 
 Variables that the code writes to are locked, in one order in all threads, and written in place
 (a buffer that a tensor still shares is left to it). Random places move on as eager ops would
-move them. Read `lowering.py` before.
+move them. `made.py` compiles what no other process has compiled.
 """
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from headrace.base import flags
-from headrace.base.dtypes import HANDLES, resource, variant
+from headrace.base.dtypes import resource
 from headrace.base.errors import OpError
+from headrace.base.lazy import lazy_module
 from headrace.compile.cluster import stored
-from headrace.compile.cluster.builder import State
-from headrace.compile.cluster.control import ClusterBuilder
-from headrace.compile.cluster.lowering import Lowering, Refused
 from headrace.compile.cluster.partition import Group, partition
-from headrace.compile.cluster.support import writes
-from headrace.compile.loops import ir
-from headrace.compile.loops.lower import CannotLower
-from headrace.compile.loops.print import text as print_loops
-from headrace.compile.loops.views import Stored
-from headrace.compile.passes import show
-from headrace.compile.passes.program import Node, Program, static
+from headrace.compile.cluster.support import Refused, writes
+from headrace.compile.passes.program import Node, Program
 from headrace.compile.run.entry import Method
-from headrace.compile.run.executable import executable
 from headrace.compile.run.plan import located
-from headrace.compile.schedule import schedule
 from headrace.core import rng
 from headrace.core.graph import Const
 from headrace.core.op import Kind, Op
 
+if TYPE_CHECKING:
+    from headrace.compile.loops import ir
+
+cold = lazy_module("headrace.compile.cluster.made")
 _serial = attrgetter("_serial")
 
 
@@ -57,53 +50,12 @@ class Native(Op):
         return code(values)
 
 
-def lowered(program: Program) -> tuple[ir.Loops, ClusterBuilder]:
-    """One program of loops for a program all of whose nodes can be lowered.
-
-    Inputs and states of the loops stand in the order of the program's inputs.
-
-    Raises:
-        Refused: a node can't be lowered after all.
-    """
-    c = ClusterBuilder()
-    changed = writes(program)
-    inputs: list[ir.Buffer] = []
-    states: list[ir.Buffer] = []
-    given: list[Any] = []
-    for place, value in enumerate(program.inputs):
-        held = value.spec.value if value.spec.dtype is resource else value.spec
-        if value.spec.dtype is variant:
-            readers = [node for node in program.nodes if value in node.reads]
-            raise Refused(readers[0], "a list comes from outside")
-        buffer = ir.Buffer(f"x{place}", static(held) or (), held.dtype)
-        (states if value in changed else inputs).append(buffer)
-        if value in changed:
-            c.mutable.add(id(buffer))
-        given.append(State(buffer) if value.spec.dtype is resource else Stored(buffer))
-    lowering = Lowering(c, program, given)
-    try:
-        lowering.run()
-    except (CannotLower, Refused) as error:
-        raise Refused(program.nodes[lowering.now], str(error)) from None
-    for value in program.fetches:
-        if value.spec.dtype in HANDLES:
-            raise Refused(program.producers()[value], "a list goes outside")
-    loops = c.program(program.name or "cluster", inputs, states, lowering.results())
-    wanted = flags.DUMP.value
-    if "clusters" in wanted:
-        print(f"# cluster\n{show.text(program, lines=True)}\n", file=sys.stderr)
-    if "loops" in wanted:
-        print(f"# loops\n{print_loops(loops)}", file=sys.stderr)
-        print(f"# loops, scheduled\n{print_loops(schedule(loops))}", file=sys.stderr)
-    return loops, c
-
-
 class Code:
     """A cluster's native code: `code(values) -> arrays`."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        found = stored.find(program) or self._compiled()
+        found = stored.find(program) or cold.made(program)
         changed = writes(program)
         self._inputs = [i for i, v in enumerate(program.inputs) if v not in changed]
         self._states = [i for i, v in enumerate(program.inputs) if v in changed]
@@ -116,23 +68,11 @@ class Code:
         self._call = self.executable.call
         self._given = bool(self._variables or self._states or self._constants or self._draws)
 
-    def _compiled(self) -> stored.Found:
-        loops, c = lowered(self.program)
-        found = stored.Found(
-            executable(loops),
-            [array for _, array in c.constants],
-            stored.places([random.node for random in c.randoms], c.paths),
-            stored.places(c.sources, c.paths),
-        )
-        stored.keep(self.program, found)
-        return found
-
     @property
     def loops(self) -> ir.Loops:
         """The program of loops, as it runs."""
-        if not self.executable.loops.stages:  # it was compiled by another process
-            return schedule(lowered(self.program)[0])
-        return self.executable.loops
+        loops: ir.Loops | None = self.executable.loops
+        return cold.scheduled(self.program) if loops is None else loops
 
     def __call__(self, values: Sequence[Any]) -> Sequence[np.ndarray]:
         """Run it on an array or variable for each input of the program.

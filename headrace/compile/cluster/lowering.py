@@ -15,7 +15,7 @@ from headrace.base.dtypes import uint64
 from headrace.compile.cluster.bodies import bodies_of
 from headrace.compile.cluster.builder import ProgramBuilder, Random, State
 from headrace.compile.cluster.lists import Items
-from headrace.compile.cluster.support import POINTWISE, written
+from headrace.compile.cluster.support import POINTWISE, Refused, written
 from headrace.compile.loops import ir
 from headrace.compile.loops.expr import Expr, cast
 from headrace.compile.loops.lower import CannotLower, applied
@@ -28,14 +28,6 @@ CHEAP = 2
 """What takes so many operations an element is computed again rather than stored."""
 DEEPEST = 24
 """So many rules may be evaluated within each other; then there is a value in memory."""
-
-
-class Refused(Exception):
-    """A node that looked as if it could be lowered can't."""
-
-    def __init__(self, node: Node, reason: str) -> None:
-        super().__init__(f"{node.name}: {reason}")
-        self.node, self.reason = node, reason
 
 
 class Lowering:

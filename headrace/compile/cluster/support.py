@@ -14,6 +14,14 @@ from headrace.core.graph import Const
 from headrace.core.op import Kind, Op, Spec
 
 
+class Refused(Exception):
+    """A node that looked as if it could be lowered can't."""
+
+    def __init__(self, node: Node, reason: str) -> None:
+        super().__init__(f"{node.name}: {reason}")
+        self.node, self.reason = node, reason
+
+
 def native(node: Node) -> bool:
     """Whether a node can be lowered, as far as that can be told without trying."""
     return obstacle(node) is None

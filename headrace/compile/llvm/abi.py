@@ -7,6 +7,7 @@ holds no address itself, so that its object file may be kept on disk.
 
 from __future__ import annotations
 
+ENTRY = "kernel"
 SLOTS = ("parallel", "pool")
 """What stands behind the status words: `void parallel(pool, task, env, i64 chunks)`, which runs
 `void task(env, i64 begin, i64 end)` on threads (`pool.py`), and its pool."""

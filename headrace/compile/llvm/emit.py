@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from headrace.compile.llvm import mathlib, memory, parallel, products
-from headrace.compile.llvm.abi import slot
+from headrace.compile.llvm.abi import ENTRY, slot
 from headrace.compile.llvm.microkernel import Kernels
 from headrace.compile.llvm.pool import counted
 from headrace.compile.llvm.reductions import Reduction
@@ -22,8 +22,6 @@ from headrace.compile.loops import ir
 from headrace.compile.loops.accumulate import carried
 from headrace.compile.loops.expr import Index, Load, operands
 from headrace.compile.loops.product import Product
-
-ENTRY = "kernel"
 
 
 def emit(loops: ir.Loops) -> str:

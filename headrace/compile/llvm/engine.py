@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from headrace.base import flags
 from headrace.base.lazy import lazy_module
 from headrace.compile.llvm import cpu, link
-from headrace.compile.llvm.emit import ENTRY
+from headrace.compile.llvm.abi import ENTRY
 from headrace.compile.run import cache
 
 llvm = lazy_module("llvmlite.binding")

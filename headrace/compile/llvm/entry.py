@@ -18,7 +18,7 @@ needs no other lock.
 from __future__ import annotations
 
 from headrace.compile.llvm import abi
-from headrace.compile.loops.ir import STATUS_WORDS
+from headrace.compile.loops.status import STATUS_WORDS
 
 EXPORTS = ("hr.entry",)
 STACK = 1 << 16

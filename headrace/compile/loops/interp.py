@@ -20,6 +20,7 @@ from headrace.compile.loops import ir
 from headrace.compile.loops.accumulate import carried, identity
 from headrace.compile.loops.expr import Apply, Cast, Choose, Const, Expr, Index, Load, Read
 from headrace.compile.loops.operations import bits, letter, limits
+from headrace.compile.loops.status import error_of
 
 Value: TypeAlias = Any  # a NumPy scalar
 
@@ -124,7 +125,7 @@ def _run(body: tuple[ir.Statement, ...], state: _State, loops: ir.Loops) -> None
             case ir.Check(condition, failure, values):
                 if not _value(condition, state, seen):
                     given = tuple(int(_value(x, state, seen)) for x in values)
-                    raise loops.error(failure, given)
+                    raise error_of(loops.failures, loops.name, failure, given)
 
 
 def _run_lanes(loop: ir.For, state: _State, loops: ir.Loops) -> None:

@@ -20,14 +20,13 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, TypeAlias
 
-from headrace.base import dtypes, errors
+from headrace.base import dtypes
 from headrace.base.dtypes import DType
 from headrace.compile.loops.expr import Expr, Index, Read, apply
+from headrace.compile.loops.status import Failure
 
 if TYPE_CHECKING:
     from headrace.compile.loops.product import Product
-
-STATUS_WORDS = 9  # the failed check's number (from 1; 0: all is well), then its values
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,15 +160,6 @@ Steps: TypeAlias = tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """What a check says: the name of a class of `errors` in snake case, and a text whose
-    `{}` are the check's values."""
-
-    error: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class Loops:
     """A program. `failures[k - 1]` belongs to status k."""
 
@@ -185,14 +175,6 @@ class Loops:
     def buffers(self) -> tuple[Buffer, ...]:
         """All buffers, in the order in which compiled code receives their addresses."""
         return self.inputs + self.outputs + self.states + self.temporaries
-
-    def error(self, failure: int, values: tuple[int, ...]) -> Exception:
-        """The exception that belongs to a status that is not 0."""
-        error, message = self.failures[failure - 1].error, self.failures[failure - 1].message
-        text = message.format(*values) if values else message
-        found: Exception = getattr(errors, error)(text, self.name)
-        found.failure = failure  # type: ignore[attr-defined]
-        return found
 
 
 def stages(steps: Iterable[Step]) -> Iterator[Stage]:

@@ -22,6 +22,7 @@ from headrace.compile.loops.expr import (
 )
 from headrace.compile.loops.operations import TABLE, bits, letter, part
 from headrace.compile.loops.product import fault
+from headrace.compile.loops.status import STATUS_WORDS
 
 
 class InvalidLoops(Exception):
@@ -131,7 +132,7 @@ def _statement(statement: ir.Statement, scope: _Scope) -> None:
         case ir.Check(condition, failure, values):
             _demand(condition.dtype is dtypes.bool, "a check's condition is not bool")
             _demand(0 < failure <= scope.failures, f"check with unknown failure {failure}")
-            _demand(len(values) < ir.STATUS_WORDS, "a check with too many values")
+            _demand(len(values) < STATUS_WORDS, "a check with too many values")
             _demand(all(v.dtype is ir.INDEX for v in values), "a check's value is not int64")
 
 

@@ -14,50 +14,22 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from math import prod
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from headrace.base.lazy import once
 from headrace.compile.llvm.entry import NUMPY, WORDS
 from headrace.compile.llvm.runtime import runtime
-from headrace.compile.loops import ir
+from headrace.compile.loops.status import STATUS_WORDS
 from headrace.compile.run import layout
 from headrace.compile.run.memory import LARGE, memory
+from headrace.compile.run.program import Form, Program
 from headrace.compile.run.threads import threads
 from headrace.core.variable import Variable
 
 Method: TypeAlias = Callable[..., Any]
-Form: TypeAlias = tuple[tuple[int, ...], "np.dtype[Any]"]
-"""Shape and dtype of an array."""
-
 FASTCALL = 0x80
-
-
-class Program(NamedTuple):
-    """What a call needs to know of a compiled program.
-
-    Attributes:
-        name: for people.
-        address: of `kernel`.
-        code: what keeps the kernel alive.
-        inputs, outputs, states, temporaries: their shapes and dtypes.
-        places, arena: where in the arena the temporaries lie, and its bytes.
-        unlock: whether it runs without the interpreter's lock.
-        poison: whether fresh memory is filled with NaN first.
-    """
-
-    name: str
-    address: int
-    code: Any
-    inputs: tuple[Form, ...]
-    outputs: tuple[Form, ...]
-    states: tuple[Form, ...]
-    temporaries: tuple[Form, ...]
-    places: tuple[int, ...]
-    arena: int
-    unlock: bool
-    poison: bool
 
 
 def method(program: Program) -> Method:
@@ -130,7 +102,7 @@ def _native(program: Program) -> Method:
     }
     listed = [int(words[name]) for name in WORDS]
     kept: list[Any] = [program]
-    for shape, dtype in (*program.inputs, *program.states, *program.outputs):
+    for shape, dtype, _ in (*program.inputs, *program.states, *program.outputs):
         extents = np.array([*shape, 0], np.int64)
         kept.append(extents)
         place = extents.__array_interface__["data"][0]
@@ -168,19 +140,19 @@ class Portable:
         inputs, states = arrays[: len(program.inputs)], arrays[len(program.inputs) : own]
         given = arrays[own:] or (None,) * count
         outputs = tuple(
-            self._new(*form) if array is None else array
+            self._new(form) if array is None else array
             for array, form in zip(given, program.outputs, strict=True)
         )
-        temporaries = [self._new(*form) for form in program.temporaries]
-        status = np.zeros(ir.STATUS_WORDS, np.int64)
+        temporaries = [self._new(form) for form in program.temporaries]
+        status = np.zeros(STATUS_WORDS, np.int64)
         buffers = (*inputs, *outputs, *states, *temporaries, status)
         places = [a.__array_interface__["data"][0] for a in buffers]
         context = np.array([*places, *[p or 0 for p in runtime().slots]], np.uintp)
         self._call(context.__array_interface__["data"][0])
         return status.tobytes() if status[0] else outputs
 
-    def _new(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-        array = self._allocate(shape, dtype)
+    def _new(self, form: Form) -> np.ndarray:
+        array = self._allocate(form.shape, form.dtype)
         if self._program.poison:
             array.reshape(-1).view(np.uint8).fill(255)
         return array
@@ -190,7 +162,7 @@ def _suits(array: Any, form: Form, written: bool, optional: bool) -> bool:
     """Whether compiled code can use an array as it is."""
     if array is None and optional:
         return True
-    if type(array) is not np.ndarray or (array.shape, array.dtype) != form:
+    if type(array) is not np.ndarray or (array.shape, array.dtype) != form[:2]:
         return False
     flags = array.flags
     return flags.c_contiguous and flags.aligned and (flags.writeable or not written)

@@ -1,4 +1,4 @@
-"""What a compiled program needs besides its code, as bytes that another process can read.
+"""What a program needs besides its code, as bytes that another process can read.
 
 It is all that a call needs: names, shapes and dtypes of buffers, where temporaries lie, and the
 texts of failures; not the loops, which are code by then.
@@ -10,36 +10,45 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from headrace.base import dtypes
-from headrace.compile.loops import ir
-from headrace.compile.run.arena import Arena
+from headrace.base import dtypes, flags
+from headrace.compile.loops.status import Failure
+from headrace.compile.run.program import Form, Program
 
-_KINDS = ("inputs", "outputs", "temporaries", "states")
+_KINDS = ("inputs", "outputs", "states", "temporaries")
+_PLAIN = ("name", "places", "arena", "unlock", "failures")
 
 
-def pack(loops: ir.Loops, plan: Arena, unlock: bool) -> bytes:
+def pack(program: Program) -> bytes:
     """The description of a program."""
-    found: dict[str, Any] = {kind: _listed(getattr(loops, kind)) for kind in _KINDS}
-    found["name"] = loops.name
-    found["failures"] = [[f.error, f.message] for f in loops.failures]
-    found["places"], found["arena"], found["unlock"] = plan.places, plan.size, unlock
+    found: dict[str, Any] = {kind: _listed(getattr(program, kind)) for kind in _KINDS}
+    found |= {name: getattr(program, name) for name in _PLAIN}
     return json.dumps(found).encode()
 
 
-def unpack(description: bytes) -> tuple[ir.Loops, Arena, bool]:
-    """What `pack` was given, without the stages."""
+def unpack(description: bytes, code: Any) -> Program:
+    """What `pack` was given, with its code again."""
     found = json.loads(description)
-    buffers = {kind: _buffers(found[kind]) for kind in _KINDS}
-    failures = tuple([ir.Failure(*each) for each in found["failures"]])
-    loops = ir.Loops(name=found["name"], stages=(), failures=failures, **buffers)
-    return loops, Arena(tuple(found["places"]), found["arena"]), found["unlock"]
+    return Program(
+        found["name"],
+        code.address,
+        code,
+        _forms(found["inputs"]),
+        _forms(found["outputs"]),
+        _forms(found["states"]),
+        _forms(found["temporaries"]),
+        tuple(found["places"]),
+        found["arena"],
+        found["unlock"],
+        flags.POISON.value,
+        tuple([Failure(*each) for each in found["failures"]]),
+    )
 
 
-def _listed(buffers: Sequence[ir.Buffer]) -> list[Any]:
-    return [[b.name, b.shape, b.dtype.name] for b in buffers]
+def _listed(forms: Sequence[Form]) -> list[Any]:
+    return [[form.shape, dtypes.from_numpy[form.dtype].name, form.name] for form in forms]
 
 
-def _buffers(listed: Sequence[Any]) -> tuple[ir.Buffer, ...]:
+def _forms(listed: Sequence[Any]) -> tuple[Form, ...]:
     return tuple(
-        [ir.Buffer(name, tuple(shape), dtypes.as_dtype(kind)) for name, shape, kind in listed]
+        [Form(tuple(shape), dtypes.as_dtype(kind).np, name) for shape, kind, name in listed]
     )
