@@ -176,6 +176,14 @@ def test_small_programs_get_one_masked_vector():
     assert loop.lanes == 8 and not loop.threads
 
 
+def test_what_stays_the_same_does_not_make_lanes_few():
+    def rule(c, x):
+        return [c.reduce("add", (), f32, (9000,), lambda i, r: c.cast(x[0], f32))]
+
+    loops = schedule(program(rule, (3,), dtype=f64))
+    assert [loop.lanes for loop in loops_of(loops) if loop.index.extent > 100] == [64]
+
+
 def test_large_sums_have_chunks_for_threads():
     loops = schedule(program(lambda c, x: [total(c, x)], (10**7,)))
     first, second = loops.stages
@@ -193,6 +201,33 @@ def test_transposed_copies_run_in_strips():
     assert [loop.index.extent for loop in loops_of(loops)][:3] == [4, 200, 64]
     x = np.random.default_rng(0).normal(size=(300, 200)).astype(np.float32)
     np.testing.assert_array_equal(executable(program(rule, (300, 200)))((x,))[0], x.T)
+
+
+def rows_added(c, x, places):
+    """The sums of the rows of x that are to go to the same place; below 0 is none."""
+    start = c.fill((7, *x.shape[places.rank :]), x.dtype, 0)
+
+    def row(*i):
+        return (c.cast(places[i[: places.rank]], ir.INDEX), *i[places.rank :]), x[i]
+
+    found = c.scatter("add", start, x.shape, row, when=lambda *i: places[i[: places.rank]] >= 0)
+    return [found]
+
+
+@pytest.mark.parametrize("shape", [(0, 40), (9, 1), (1, 64), (9, 3, 7), (99, 64), (99, 2, 9)])
+@pytest.mark.parametrize("dtype", [f32, f64, dtypes.int32], ids=lambda d: d.name)
+def test_rows_are_added_in_lanes(shape, dtype):
+    c = Builder()
+    inputs = ir.Buffer("x", shape, dtype), ir.Buffer("places", shape[:1], dtypes.int32)
+    loops = c.finish("Test", inputs, rows_added(c, *(Stored(b) for b in inputs)))
+    columns = [loop for loop in loops_of(schedule(loops)) if loop.index.extent == shape[-1]]
+    assert len(shape) > 2 or shape[0] == 0 or shape[1] == 1 or columns[-1].lanes > 1
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=shape) * 9).astype(dtype.np)
+    places = rng.integers(-1, 7, shape[:1]).astype(np.int32)
+    expected = np.zeros((7, *shape[1:]), x.dtype)
+    np.add.at(expected, places[places >= 0], x[places >= 0])
+    np.testing.assert_array_equal(executable(loops)((x, places))[0], expected)
 
 
 # Sums

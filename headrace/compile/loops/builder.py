@@ -261,7 +261,9 @@ class Builder(Scalars):
                 place, value = fn(*steps)
             offset = ravel(place if isinstance(place, tuple) else (place,), initial.shape)
             inner = self._combine_into(combine, stored.buffer, offset, fitted(value, dtype))
-            body += nest(steps, (ir.If(condition, inner),) if when else inner)
+            outer = _outside(condition, steps) if when else len(steps)
+            inner = nest(steps[outer:], inner)
+            body += nest(steps[:outer], (ir.If(condition, inner),) if when else inner)
         if dtype is initial.dtype:
             return stored
         return self.map(initial.shape, initial.dtype, lambda *i: stored[i])
@@ -415,6 +417,12 @@ def nest(indices: Sequence[Index], body: Sequence[ir.Statement]) -> tuple[ir.Sta
     for index in reversed(indices):
         inner = (ir.For(index, inner),)
     return inner
+
+
+def _outside(condition: Expr, steps: Sequence[Index]) -> int:
+    """How many loops a condition needs around it: others can be inside of it."""
+    used = used_indices((condition,))
+    return max((k for k, index in enumerate(steps, 1) if index in used), default=0)
 
 
 def _letter_extents(operands: Sequence[tuple[View, str]], result: str) -> dict[str, int]:

@@ -6,7 +6,7 @@ touch, or touches only in the same step of the loop. Read `loops/affine.py` befo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
@@ -55,6 +55,10 @@ class Place:
                 return None
         own = self.terms.get(id(index))
         return own.factor if own else 0
+
+    def moves(self, indices: Set[Index]) -> bool:
+        """Whether it may differ between steps of some loops."""
+        return self.reads or any(not t.inside.isdisjoint(indices) for t in self.terms.values())
 
     def span(
         self, without: Iterable[Index] = (), modulus: int | None = None

@@ -89,7 +89,12 @@ def _flat(stages: Sequence[ir.Stage]) -> list[ir.Stage]:
 
 
 def _body(body: Sequence[ir.Statement]) -> tuple[ir.Statement, ...]:
-    return tuple([_loop(s) if isinstance(s, ir.For) else s for s in body])
+    found: list[ir.Statement] = []
+    for s in body:
+        if isinstance(s, ir.If):
+            s = replace(s, body=_body(s.body))
+        found.append(_loop(s) if isinstance(s, ir.For) else s)
+    return tuple(found)
 
 
 def _loop(loop: ir.For) -> ir.For:

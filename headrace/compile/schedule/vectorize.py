@@ -16,7 +16,7 @@ from typing import NamedTuple
 from headrace.compile.llvm.cpu import host
 from headrace.compile.llvm.memory import NEAR
 from headrace.compile.loops import ir
-from headrace.compile.loops.accumulate import SPLITS
+from headrace.compile.loops.accumulate import SPLITS, carried
 from headrace.compile.loops.expr import Apply, Expr, Index, Load
 from headrace.compile.schedule.accesses import (
     SLOW,
@@ -49,6 +49,10 @@ class _Choice(NamedTuple):
 
 def _best(statement: ir.Statement) -> _Choice:
     """A statement with the best loop inside it in lanes."""
+    if isinstance(statement, ir.If):
+        within = [_best(s) for s in statement.body]
+        body = tuple([x.statement for x in within])
+        return _Choice(replace(statement, body=body), 1 + sum(x.cost for x in within))
     if not isinstance(statement, ir.For):
         return _Choice(statement, _cost(statement, None))
     if not statement.index.extent:
@@ -67,8 +71,18 @@ def _best(statement: ir.Statement) -> _Choice:
 
 
 def lanes(loop: ir.For, touches: Accesses) -> int:
-    """How many elements of a loop fit side by side; no more than it has, nearly."""
-    sizes = [b.dtype.np.itemsize for b in touches.buffers.values()]
+    """How many elements of a loop fit side by side; no more than it has, nearly.
+
+    What stays the same in all steps has no say, and what accumulates has.
+    """
+    turning = {loop.index}
+    turning |= {s.index for s in ir.statements(loop.body) if isinstance(s, ir.For)}
+    sizes = [
+        b.dtype.np.itemsize
+        for key, b in touches.buffers.items()
+        if any(p.moves(turning) for p in touches.places(key))
+    ]
+    sizes += [a.dtype.np.itemsize for update in carried(loop.body) for a in update.accumulators]
     width = 64 if "+avx512f" in host().features else 32
     return no_more(width // max(4, min(sizes, default=8)), loop.index.extent)
 
