@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
 
 import numpy as np
@@ -11,6 +12,12 @@ from hypothesis import strategies as st
 
 from headrace.base import dtypes
 from headrace.compile import executable, interpret
+from headrace.compile.llvm import cpu
+from headrace.compile.llvm.emit import emit
+from headrace.compile.loops import ir
+from headrace.compile.loops.expr import Index, Load
+from headrace.compile.loops.print import text
+from headrace.compile.loops.verify import InvalidLoops, verify
 from tests.compile.support import Guarded, close, compiled, shaped, values
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -74,6 +81,89 @@ def test_columns_become_rows(m, n, dtype):
         return c.map((n, m), x.dtype, lambda i, j: x[j, i])
 
     check(shaped((n, m), rule), x)
+
+
+SIDES = st.sampled_from([1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 20, 33, 40])
+
+
+def permuted(c, x, order):
+    """x with its dimensions in another order."""
+    shape = tuple(x.shape[k] for k in order)
+    back = [order.index(d) for d in range(x.rank)]
+    return c.map(shape, x.dtype, lambda *i: x[tuple(i[d] for d in back)])
+
+
+def mixed(rng: np.random.Generator, shape, orders, dtypes_) -> None:
+    """Several arrays, each turned in its way, and one that is not: the greatest of all."""
+    arrays = []
+    for order, dtype in zip(orders, dtypes_, strict=True):
+        given_shape = [shape[order.index(d)] for d in range(len(shape))]
+        arrays.append(rng.integers(0, 9, given_shape).astype(dtype.np))
+    arrays.append(rng.integers(0, 9, shape).astype(np.float32))
+
+    def rule(c, *views):
+        turned = [permuted(c, v, o) for v, o in zip(views, orders, strict=False)]
+
+        def element(*i):
+            found = views[-1][i]
+            for each in turned:
+                found = c.maximum(found, c.cast(each[i], dtypes.float32))
+            return found
+
+        return c.map(shape, dtypes.float32, element)
+
+    check(shaped(shape, rule, dtypes.float32), *arrays)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.tuples(SIDES, SIDES, SIDES).filter(lambda s: np.prod(s) < 6000),
+    st.lists(st.permutations(range(3)), min_size=1, max_size=3),
+    st.data(),
+)
+def test_dimensions_change_places(shape, orders, data):
+    chosen = [data.draw(st.sampled_from(DTYPES[:6])) for _ in orders]
+    mixed(random(shape, orders), shape, orders, chosen)
+
+
+@pytest.mark.parametrize("features", ["+avx2", "+avx512f", "+sse2"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=repr)
+def test_blocks_in_other_registers(features, dtype, monkeypatch):
+    other = cpu.host()._replace(features=features)
+    for module in ("llvm.turned", "schedule.turn", "schedule.vectorize"):
+        monkeypatch.setattr(sys.modules[f"headrace.compile.{module}"], "host", lambda: other)
+    for m, n in ((16, 16), (13, 40), (40, 13), (1, 20), (20, 1), (67, 67)):
+        x = values(dtype, (m, n), random(m, n, dtype))
+        check(shaped((n, m), lambda c, x: permuted(c, x, [1, 0])), x)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (10, 300), (300, 10), (4, 8)], ids=repr)
+def test_columns_are_not_gathered(shape):
+    x = np.ones(shape, np.float32)
+    loops = executable(compiled(shaped(shape[::-1], lambda c, x: permuted(c, x, [1, 0])), x))
+    assert "turned" in text(loops.loops)
+    assert "gather" not in emit(loops.loops)
+
+
+@pytest.mark.parametrize(
+    ("lanes", "count", "wanted"),
+    [(8, 8, None), (8, 5, None), (4, 5, "turned j of 5 in 4 lanes"), (1, 1, None)],
+)
+def test_a_turned_loop_stands_in_lanes(lanes, count, wanted):
+    """No more steps than lanes; a loop of one lane turns nothing, and is right."""
+    i, j = Index(ir.INDEX, "i", 8), Index(ir.INDEX, "j", count)
+    x, y = (ir.Buffer(name, (8, 8), dtypes.float32) for name in "xy")
+    load = Load(x.dtype, x, i * 8 + j)
+    inner = ir.For(j, (ir.Store(y, j * 8 + i, load),), turned=True)
+    stages = (ir.Stage("map", (ir.For(i, (inner,), lanes),)),)
+    loops = ir.Loops("Test", (x,), (y,), (), stages, ())
+    if wanted is None:
+        given_array = values(x.dtype, (8, 8), random(lanes, count))
+        (got,) = interpret(verify(loops), (given_array,))
+        np.testing.assert_array_equal(got[:count], given_array[:, :count].T)
+        return
+    with pytest.raises(InvalidLoops, match=wanted):
+        verify(loops)
 
 
 @settings(max_examples=60, deadline=None)

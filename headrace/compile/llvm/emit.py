@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from headrace.compile.llvm import mathlib, memory, parallel, products
+from headrace.compile.llvm import mathlib, memory, parallel, products, turned
 from headrace.compile.llvm.abi import ENTRY, slot
 from headrace.compile.llvm.microkernel import Kernels
 from headrace.compile.llvm.pool import counted
@@ -242,6 +242,8 @@ def _body(body: Sequence[ir.Statement], e: Emitter) -> None:
                     continue
                 if statement.lanes > 1:
                     _lanes(statement, e)
+                elif statement.turned:
+                    _turned(statement, e)
                 else:
                     _loop(statement, e)
             case ir.If():
@@ -290,6 +292,18 @@ def _inside(condition: str, e: Emitter, write: Callable[[], None]) -> None:
 def _loop(loop: ir.For, e: Emitter, span: parallel.Span | None = None) -> None:
     """One element at a time."""
     _counted(loop.index, loop.index.extent, 1, e, lambda: _body(loop.body, e), span)
+
+
+def _turned(loop: ir.For, e: Emitter) -> None:
+    """A loop across blocks that are turned before it; written out where its steps are light."""
+    before = dict(e.blocks)
+    _placed(loop.index, "0", e, lambda: turned.prepare(e, loop))
+    if not turned.light(loop.body):
+        _loop(loop, e)
+    else:
+        for k in range(loop.index.extent):
+            _placed(loop.index, str(k), e, lambda: _body(loop.body, e))
+    e.blocks = before
 
 
 def _counted(

@@ -35,34 +35,45 @@ def load(e: Emitter, x: Load) -> str:
     """The element, or those of all lanes."""
     step = _stride(e, x.offset)
     if step == 0:
-        place = _address(e, x.buffer, x.part, _safe(e, e.scalar(x.offset)))
+        place = address(e, x.buffer, x.part, _safe(e, e.scalar(x.offset)))
         found = e.line(f"load {memory_type(x.dtype)}, ptr {place}")
         return e.line(f"trunc i8 {found} to i1") if letter(x.dtype) == "b" else found
     if x.buffer.dtype.is_complex:
         pair = step == 1 and e.guard is None
         return _half_of_pairs(e, x) if pair else _gather(e, x)
-    found = _gather(e, x) if step is None else _load_lanes(e, x, step)
+    found = _column(e, x) or (_gather(e, x) if step is None else _load_lanes(e, x, step))
     if letter(x.dtype) == "b":
         given = of_lanes("i8", e.lanes)
         found = e.line(f"trunc {given} {found} to {of_lanes('i1', e.lanes)}", True)
     return found
 
 
+def _column(e: Emitter, x: Load) -> Vector | None:
+    """The vector of a turned block, if that is what the load means here."""
+    found = e.blocks.get((id(x.buffer), id(x.offset)))
+    if found is None:
+        return None
+    place, index = found
+    whole = of_lanes(memory_type(x.dtype), e.lanes)
+    at = e.line(f"getelementptr {whole}, ptr {place}, i64 {e.scalar(index)}")
+    return Vector(e.line(f"load {whole}, ptr {at}", True))
+
+
 def _load_lanes(e: Emitter, x: Load, step: int) -> str:
     kind, offset = memory_type(x.dtype), e.scalar(x.offset)
     if step == 1:
-        return contiguous(e, kind, _address(e, x.buffer, 0, offset), e.lanes, e.mask())
+        return contiguous(e, kind, address(e, x.buffer, 0, offset), e.lanes, e.mask())
     if e.guard is not None or not (step == -1 or 1 < step <= NEAR):
         return _gather(e, x)
     if step == -1:
         last = e.line(f"sub nsw i64 {offset}, {e.lanes - 1}")
         mask = None if e.tail is None else lanes_mask(e.lanes, e.lanes - e.rest, e.lanes)
-        found = contiguous(e, kind, _address(e, x.buffer, 0, last), e.lanes, mask)
+        found = contiguous(e, kind, address(e, x.buffer, 0, last), e.lanes, mask)
         return shuffled(e, kind, found, found, range(e.lanes - 1, -1, -1))
     # No further than the last element that counts: behind it may be nothing.
     many = e.lanes * step
     mask = lanes_mask(many, 0, ((e.rest if e.tail is not None else e.lanes) - 1) * step + 1)
-    found = contiguous(e, kind, _address(e, x.buffer, 0, offset), many, mask)
+    found = contiguous(e, kind, address(e, x.buffer, 0, offset), many, mask)
     return shuffled(e, kind, found, found, range(0, many, step), many)
 
 
@@ -73,7 +84,7 @@ def _half_of_pairs(e: Emitter, x: Load) -> str:
     found = frame.pairs.get(key)
     if found is None:
         mask = None if e.tail is None else lanes_mask(many, 0, 2 * e.rest)
-        place = _address(e, x.buffer, 0, e.scalar(x.offset))
+        place = address(e, x.buffer, 0, e.scalar(x.offset))
         found = frame.pairs[key] = contiguous(e, kind, place, many, mask)
     return shuffled(e, kind, found, found, range(x.part, many, 2), many)
 
@@ -86,7 +97,7 @@ def store(e: Emitter, buffer: ir.Buffer, which: int, offset: Expr, value: Expr) 
         assert not isinstance(found, Vector), "lanes that store into one place"
         if letter(value.dtype) == "b":
             found = e.line(f"zext i1 {found} to i8")
-        place = _address(e, buffer, which, e.scalar(offset))
+        place = address(e, buffer, which, e.scalar(offset))
         e.effect(f"store {kind} {found}, ptr {place}")
         return
     found = e.widened(found, value_type(value.dtype))
@@ -94,10 +105,10 @@ def store(e: Emitter, buffer: ir.Buffer, which: int, offset: Expr, value: Expr) 
         whole = of_lanes("i8", e.lanes)
         found = Vector(e.line(f"zext {of_lanes('i1', e.lanes)} {found} to {whole}", True))
     if step == 1 and not buffer.dtype.is_complex:
-        place = _address(e, buffer, which, e.scalar(offset))
+        place = address(e, buffer, which, e.scalar(offset))
         _store_contiguous(e, kind, found, place, e.lanes, e.mask())
         return
-    _scatter(e, kind, found, _address(e, buffer, which, _indices(e, buffer, offset)))
+    _scatter(e, kind, found, address(e, buffer, which, _indices(e, buffer, offset)))
 
 
 def stored_pairs(e: Emitter, re: ir.Statement, im: ir.Statement | None) -> bool:
@@ -113,7 +124,7 @@ def stored_pairs(e: Emitter, re: ir.Statement, im: ir.Statement | None) -> bool:
     lanes = [k // 2 + e.lanes * (k % 2) for k in range(2 * e.lanes)]
     found = shuffled(e, kind, parts[0], parts[1], lanes)
     mask = None if e.tail is None else lanes_mask(2 * e.lanes, 0, 2 * e.rest)
-    place = _address(e, re.buffer, 0, e.scalar(re.offset))
+    place = address(e, re.buffer, 0, e.scalar(re.offset))
     _store_contiguous(e, kind, found, place, 2 * e.lanes, mask)
     return True
 
@@ -132,7 +143,7 @@ def _stride(e: Emitter, offset: Expr) -> int | None:
     return place.factor(e.vector)
 
 
-def _address(e: Emitter, buffer: ir.Buffer, which: int, offset: str) -> str:
+def address(e: Emitter, buffer: ir.Buffer, which: int, offset: str) -> str:
     """Where an element is: of the scalar `offset`, or one address for each lane."""
     stored, wide = memory_type(part(buffer.dtype)), isinstance(offset, Vector)
     kind = of_lanes(_index_type(buffer), e.lanes) if wide else "i64"
@@ -218,7 +229,7 @@ def _store_contiguous(
 
 def _gather(e: Emitter, x: Load) -> Vector:
     kind = memory_type(x.dtype)
-    places = _address(e, x.buffer, x.part, _indices(e, x.buffer, x.offset))
+    places = address(e, x.buffer, x.part, _indices(e, x.buffer, x.offset))
     whole, many, bools = (of_lanes(k, e.lanes) for k in (kind, "ptr", "i1"))
     symbol = f"@llvm.masked.gather.{suffix(whole)}.v{e.lanes}p0"
     declaration = f"declare {whole} {symbol}({many}, i32, {bools}, {whole})"

@@ -64,7 +64,8 @@ class Emitter:
 
     `given` are the buffers whose addresses are arguments; local ones are the function's own.
     `trips` says how often what is written now will run in one call; `rest`, how many lanes
-    count where `tail` masks the others.
+    count where `tail` masks the others; `blocks`, where turned columns lie, and the index of
+    the loop over them, by the ids of buffer and offset (see `turned.py`).
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Emitter:
         self.rest = 0
         self.guard: Vector | None = None
         self.partial: set[int] = set()
+        self.blocks: dict[tuple[int, int], tuple[str, Index]] = {}
         self.conditional = 0
         self.defined: dict[str, int] = {}
         self._depends: dict[int, bool] = {}

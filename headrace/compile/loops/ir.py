@@ -64,6 +64,8 @@ class For:
         lanes: so many steps run side by side, as a vector; 1: one after the other.
         copies: so many vectors run side by side where the loop accumulates.
         threads: the steps may be shared out among threads, in any order.
+        turned: the loop stands in one of lanes that goes across the rows of an array, and goes
+            along them: what both read is loaded in rows and turned in registers.
     """
 
     index: Index
@@ -71,6 +73,7 @@ class For:
     lanes: int = 1
     copies: int = 1
     threads: bool = False
+    turned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

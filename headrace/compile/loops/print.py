@@ -111,7 +111,8 @@ def _form(loop: ir.For) -> str:
     """How a loop runs, where a schedule has said so."""
     lanes = f" lanes {loop.lanes}" if loop.lanes > 1 else ""
     copies = f" copies {loop.copies}" if loop.copies > 1 else ""
-    return lanes + copies + (" threads" if loop.threads else "")
+    turned = " turned" if loop.turned else ""
+    return lanes + copies + turned + (" threads" if loop.threads else "")
 
 
 def _part(part: int) -> str:

@@ -41,6 +41,7 @@ class _Scope:
         self.failures = len(loops.failures)
         self.guarded = 0
         self.empty = 0
+        self.lanes = 1
         self.seen: set[tuple[int, bool]] = set()
 
 
@@ -110,9 +111,13 @@ def _statement(statement: ir.Statement, scope: _Scope) -> None:
         case ir.For(index, body):
             _demand(index.extent >= 0, f"loop {index.name} has extent {index.extent}")
             _demand(id(index) not in scope.indices, f"loop {index.name} inside itself")
+            if statement.turned:
+                _turned(statement, scope)
+            lanes, scope.lanes = scope.lanes, statement.lanes
             scope.indices.add(id(index))
             scope.empty += index.extent == 0
             _body(body, scope)
+            scope.lanes = lanes
             scope.empty -= index.extent == 0
             scope.indices.discard(id(index))
         case ir.If(condition, body):
@@ -134,6 +139,15 @@ def _statement(statement: ir.Statement, scope: _Scope) -> None:
             _demand(0 < failure <= scope.failures, f"check with unknown failure {failure}")
             _demand(len(values) < STATUS_WORDS, "a check with too many values")
             _demand(all(v.dtype is ir.INDEX for v in values), "a check's value is not int64")
+
+
+def _turned(loop: ir.For, scope: _Scope) -> None:
+    """A turned loop goes along the rows of one block, and each lane outside has a row."""
+    name, extent = loop.index.name, loop.index.extent
+    _demand(1 <= extent <= scope.lanes, f"turned {name} of {extent} in {scope.lanes} lanes")
+    _demand(loop.lanes == 1 and not loop.threads, f"turned {name} has another form too")
+    inside = any(isinstance(s, ir.For | ir.If) for s in loop.body)
+    _demand(not inside, f"turned {name} has loops or branches inside")
 
 
 def _update(update: ir.Update, scope: _Scope) -> None:

@@ -20,6 +20,7 @@ from headrace.compile.schedule.split import split
 from headrace.compile.schedule.tails import tails
 from headrace.compile.schedule.threads import threads
 from headrace.compile.schedule.tile import tile
+from headrace.compile.schedule.turn import turn
 from headrace.compile.schedule.vectorize import vectorize
 
 STEPS = (
@@ -37,6 +38,7 @@ STEPS = (
     flatten,  # the longer the inner loop, the less is left over for masks
     vectorize,
     split,  # by the lanes: sums short enough to be exact, and work for threads
+    turn,  # what lanes would gather from rows comes in as blocks
     tile,  # across what the lanes left apart
     threads,
 )

@@ -188,4 +188,5 @@ def _access(
         return 0.5
     if step is None or buffer.dtype.is_complex and step != 1:
         return apart
-    return 1 if step == 1 else 2 if step == -1 or 1 < step <= NEAR else apart
+    near = apart < _SCATTER and (step == -1 or 1 < step <= NEAR)
+    return 1 if step == 1 else 2 if near else apart
