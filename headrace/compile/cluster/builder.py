@@ -17,6 +17,7 @@ from headrace.base.dtypes import DType, from_numpy
 from headrace.compile.loops import ir
 from headrace.compile.loops.affine import affine
 from headrace.compile.loops.builder import Builder, nest, stores
+from headrace.compile.loops.checks import divisions
 from headrace.compile.loops.expr import Apply, Choose, Const, Expr, Load, operands
 from headrace.compile.loops.lower import CannotLower
 from headrace.compile.loops.operations import FLOAT_FUNCTIONS
@@ -53,6 +54,7 @@ class ProgramBuilder(Builder):
         sources: the node that each failure of the program comes from.
         paths: where each node is: names of nodes, and which of their bodies, that lead there.
         mutable: the buffers that are written more than once, by id.
+        tested: the nodes whose views have been tested for all their elements.
         current: the lowering of which a rule is being applied.
     """
 
@@ -65,6 +67,7 @@ class ProgramBuilder(Builder):
         self._said_by: dict[int, tuple[ir.Failure, Node]] = {}
         self._evaluated: Node | None = None
         self.mutable: set[int] = set()
+        self.tested: set[Node] = set()
         self.current: Any = None
         self._constant_views: dict[int, View] = {}
 
@@ -147,6 +150,31 @@ class ProgramBuilder(Builder):
     def copied(self, view: View) -> View:
         """The elements that a view has now, in memory of their own."""
         return self._stored(view)
+
+    # What may fail
+
+    def test(self, view: View) -> bool:
+        """Test now what all elements of a view demand, however many of them will be read.
+
+        Returns:
+            False where nothing was tested, since divisors are only when elements are stored.
+        """
+        index = self._indices(view.shape)
+        with self._trial() as checks:
+            value = view.element(index)
+        if view.size and any(divisions(x) for x in _parts(value)):
+            return False
+        if checks:
+            self._emit_checks(checks, index)
+            self.tested.add(self._node())
+        return True
+
+    def check(
+        self, condition: Expr, message: str, *values: Any, error: str = "invalid_argument"
+    ) -> None:
+        """As for a single op; what was tested for all elements is not tested again."""
+        if self._evaluated not in self.tested:
+            super().check(condition, message, *values, error=error)
 
     def _failure(self, failure: ir.Failure) -> int:
         """The number of what a check says, which belongs to the node that is lowered now."""

@@ -105,16 +105,19 @@ class Code:
         try:
             words = [draw.begin() for draw in self._draws]
             memory = [variable._writable() for variable in variables]
-            given = (*arrays, *memory, *words)
-            result = self._call(*given)
-            if result.__class__ is not tuple:
-                result = self._settled(result, given)
-            for draw, state in zip(self._draws, words, strict=True):
-                draw.end(state)
+            return self._drawing((*arrays, *memory, *words), words)
         finally:
             for lock in locks:
                 lock.release()
-        return result
+
+    def _drawing(self, given: Sequence[np.ndarray], words: Sequence[np.ndarray]) -> Any:
+        """Run, and note what was drawn, by a run that fails as well."""
+        try:
+            result = self._call(*given)
+            return result if result.__class__ is tuple else self._settled(result, given)
+        finally:
+            for draw, state in zip(self._draws, words, strict=True):
+                draw.end(state)
 
     def immediate(
         self, places: Sequence[int], captured: Sequence[Any], program: Program

@@ -17,7 +17,7 @@ from headrace.compile.cluster.builder import ProgramBuilder, State
 from headrace.compile.cluster.lists import Items, ListRules, as_view, items_like
 from headrace.compile.cluster.lowering import Lowering
 from headrace.compile.cluster.rounds import most_rounds
-from headrace.compile.cluster.support import writes
+from headrace.compile.cluster.support import may_fail, writes
 from headrace.compile.loops import ir
 from headrace.compile.loops.expr import cast
 from headrace.compile.loops.lower import CannotLower
@@ -280,9 +280,8 @@ def _can_move(node: Node) -> bool:
         return False
     if len(node.reads) > len(node.inputs):
         return False
-    return node.op.kind is not Kind.ELEMENTWISE or all(
-        v.spec.dtype.np.kind not in "iu" for v in node.inputs
-    )
+    alone = node.op.kind is not Kind.ELEMENTWISE and len(node.inputs) == 1
+    return alone or not may_fail(node)  # single operands are no divisors and no places
 
 
 def _room(c: ProgramBuilder, spec: Spec) -> Any:

@@ -15,7 +15,7 @@ from headrace.base.dtypes import uint64
 from headrace.compile.cluster.bodies import bodies_of
 from headrace.compile.cluster.builder import ProgramBuilder, Random, State
 from headrace.compile.cluster.lists import Items
-from headrace.compile.cluster.support import POINTWISE, Refused, written
+from headrace.compile.cluster.support import POINTWISE, Refused, may_fail, written
 from headrace.compile.loops import ir
 from headrace.compile.loops.expr import Expr, cast
 from headrace.compile.loops.lower import CannotLower, applied
@@ -103,6 +103,16 @@ class Lowering:
         depth = 1 + max([self.depth.get(v, 0) for v in node.reads], default=0)
         for value, view in zip(node.outputs, found, strict=True):
             self.define(value, view, depends, depth)
+        if may_fail(node):
+            self._test(node)
+
+    def _test(self, node: Node) -> None:
+        """Let a node fail where it stands in the program, as its kernel would."""
+        for value in node.outputs:
+            view = self.views[value]
+            if isinstance(view, View) and not isinstance(view, Stored):
+                if not self.c.test(view):
+                    self.store(value)
 
     def define(self, value: Value, view: Any, depends: frozenset[int], depth: int) -> None:
         """Let a value have a view, which is stored if that is better."""

@@ -88,6 +88,13 @@ def computed_attrs(node: Node) -> bool:
     return True
 
 
+def may_fail(node: Node) -> bool:
+    """Whether elements may demand something of operands: integers are divisors and places."""
+    return any(
+        v.spec.dtype not in HANDLES and v.spec.dtype.np.kind in "iu" for v in node.inputs
+    )
+
+
 def written(node: Node) -> set[Value]:
     """The handles among a node's inputs whose memory it changes."""
     handles = [value for value in node.inputs if value.spec.dtype is resource]

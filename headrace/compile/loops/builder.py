@@ -330,14 +330,13 @@ class Builder(Scalars):
             yield body
         finally:
             self._checks = None
-        checks += division_checks(tuple(body))
+        if all(index.extent for index in indices):  # else nothing is divided
+            checks += division_checks(tuple(body))
         self._emit_checks(checks, indices)
         self._stages.append(ir.Stage(kind, tuple(body)))
 
     def _emit_checks(self, checks: Sequence[Condition], indices: Position) -> None:
-        """Test conditions, each in the loops that it depends on, unless there is no element."""
-        if any(index.extent == 0 for index in indices):
-            return
+        """Test conditions, each in the loops that it depends on."""
         for check in checks:
             condition = check.condition
             for guard in reversed(check.guards):

@@ -52,7 +52,7 @@ def division_checks(
     found: list[Condition] = []
     for statement in body:
         for x in ir.expressions(statement):
-            found += _divisions(x, guards)
+            found += divisions(x, guards)
         if isinstance(statement, ir.For):
             found += division_checks(statement.body, guards)
         elif isinstance(statement, ir.If):
@@ -60,7 +60,8 @@ def division_checks(
     return found
 
 
-def _divisions(root: Expr, guards: tuple[Expr, ...]) -> list[Condition]:
+def divisions(root: Expr, guards: tuple[Expr, ...] = ()) -> list[Condition]:
+    """What the integer divisions and powers in a number demand."""
     found: list[Condition] = []
     seen: set[tuple[object, ...]] = set()
 

