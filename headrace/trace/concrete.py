@@ -6,7 +6,7 @@ traced for it, and runs it. Read `trace/func_graph.py` and `trace/gradients.py` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from numpy import ndarray
@@ -57,8 +57,7 @@ class ConcreteFunction:
         self._nested = len(self._captured) < len(self._outside)
         outputs = graph.structured_outputs
         self._single = isinstance(outputs, Symbol)
-        flat = outputs.__class__ in (tuple, list)
-        self._row = outputs.__class__ if flat and set(map(type, outputs)) <= {Symbol} else None
+        self._build = _builder(outputs)
         self._known_shortcut: Shortcut | None = None
         self._asked = False  # whether it can have one
         self.name = graph.name.encode()
@@ -176,13 +175,7 @@ class ConcreteFunction:
         return self.graph.arguments_in(state.graph, self.graph.name)
 
     def _packed(self, flat: Sequence[Any]) -> Any:
-        if self._single:
-            return flat[0]
-        if self._row is not None:
-            return self._row(flat)
-        structured = self.graph.structured_outputs
-        rest = iter(flat)
-        return nest.map_structure(lambda form: _rebuilt(form, rest), structured)
+        return flat[0] if self._single else self._build(iter(flat))
 
     def _tensors(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """The arguments of a direct call, one tensor for each placeholder."""
@@ -364,6 +357,26 @@ def _described_value(value: Any) -> str:
     if isinstance(value, TensorSpec) or not isinstance(value, signatures._PLAIN):
         return repr(value)
     return f"Literal[{value!r}]"
+
+
+def _builder(structure: Any) -> Callable[[Iterator[Any]], Any]:
+    """What makes a result of its tensors: `map_structure` with the usual forms unrolled."""
+    kind = structure.__class__
+    if kind is Symbol:
+        return next
+    if kind is tuple or kind is list:
+        parts = [_builder(part) for part in structure]
+        return lambda rest: kind([part(rest) for part in parts])
+    if kind is dict and all(key.__class__ is str for key in structure):
+        names = list(structure)
+        items = [(key, _builder(structure[key])) for key in sorted(names)]
+
+        def build(rest: Iterator[Any]) -> Any:
+            found = {key: part(rest) for key, part in items}
+            return {key: found[key] for key in names}
+
+        return build
+    return lambda rest: nest.map_structure(lambda form: _rebuilt(form, rest), structure)
 
 
 def _rebuilt(form: Any, rest: Any) -> Any:

@@ -188,15 +188,15 @@ class Function:
             if results.__class__ is bytes:
                 self._traces.called(short.concrete)
                 raise short.error(results)
-        if kwargs or _Mode.eager or state.devices:
+        if _Mode.eager or state.devices:
             return self._call(args, kwargs, None)
-        return self._by_form(args)
+        return self._by_form(args, kwargs)
 
-    def _by_form(self, args: Sequence[Any]) -> Any:
+    def _by_form(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Find the trace by the arguments' forms, without binding them, if it was there."""
         key: list[Any] = []
         tensors = []
-        for value in args:
+        for value in (*args, *kwargs.values()) if kwargs else args:
             kind = value.__class__
             if kind is EagerTensor or kind is ndarray:
                 tensors.append(value)
@@ -207,11 +207,11 @@ class Function:
                 key.append(kind)
                 key.append(value)
             else:
-                return self._call(args, {}, None)
-        form = tuple(key)
+                return self._call(args, kwargs, None)
+        form: Any = (tuple(key), tuple(kwargs)) if kwargs else tuple(key)
         concrete = self._fast.get(form)
         if concrete is None:
-            return self._call(args, {}, form)
+            return self._call(args, kwargs, form)
         self._traces.called(concrete)
         results = concrete.run([signatures.as_leaf(value) for value in tensors])
         self._shortcut = concrete._shortcut
@@ -229,11 +229,29 @@ class Function:
         if traces.count > count:
             traces.warn_if_often(concrete)
         inputs = inputs_of(bound)
-        if fast is not None and not concrete._nested and _same(inputs, args):
+        if fast is not None and not concrete._nested and self._same(inputs, args, kwargs):
             if len(self._fast) >= _MOST_KEYS:
                 self._fast = {}
             self._fast[fast] = concrete
         return concrete.run(inputs)
+
+    def _same(self, inputs: Sequence[Any], args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
+        """Whether a trace's inputs are the tensors and arrays of a call, in their order.
+
+        They are not where a default argument is a tensor, a fixed spec changes a dtype, or
+        keywords are in an order of their own.
+        """
+        values = (*args, *kwargs.values())
+        given = [value for value in values if value.__class__ in (EagerTensor, ndarray)]
+        ordered = [name for name in self._signature.names() if name in kwargs] == [*kwargs]
+        return (
+            ordered
+            and len(given) == len(inputs)
+            and all(
+                value is tensor or value.dtype == tensor._array.dtype
+                for value, tensor in zip(given, inputs, strict=True)
+            )
+        )
 
     def _forget(self, concrete: ConcreteFunction) -> None:
         """Let go of a trace."""
@@ -304,18 +322,6 @@ class Function:
             )
             graph.outputs = flat
         return ConcreteFunction(graph, bound, bound.paths, reason)
-
-
-def _same(inputs: Sequence[Any], args: Sequence[Any]) -> bool:
-    """Whether a trace's inputs are the tensors and arrays among positional arguments.
-
-    They are not where a default argument is a tensor, or a fixed spec changes a dtype.
-    """
-    given = [value for value in args if value.__class__ in (EagerTensor, ndarray)]
-    return len(given) == len(inputs) and all(
-        value is tensor or value.dtype == tensor._array.dtype
-        for value, tensor in zip(given, inputs, strict=True)
-    )
 
 
 class Birth:

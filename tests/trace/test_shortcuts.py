@@ -1,6 +1,7 @@
 """Native code that is called with the arguments' arrays at once does what the long way does."""
 
 import threading
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -73,6 +74,41 @@ def test_the_number_of_arguments_is_checked():
         with pytest.raises(TypeError):
             f(*args)
     assert not other.any()
+
+
+def test_keywords_find_their_trace_in_any_order():
+    f = jit(lambda a, b, scale=1.0, *, c=None: (a - b) * scale if c is None else a - b + c)
+    one, two, ten = (np.full(3, n, np.float32) for n in (1, 2, 10))
+    for _ in range(4):
+        assert f(a=one, b=two).numpy()[0] == f(b=two, a=one).numpy()[0] == -1
+        assert f(a=two, b=one).numpy()[0] == f(two, b=one).numpy()[0] == 1
+        assert f(b=one, a=one).numpy()[0] == f(a=one, b=one).numpy()[0] == 0
+        assert f(two, scale=2.0, b=one).numpy()[0] == f(two, b=one, scale=2.0).numpy()[0] == 2
+        assert f(one, two, c=ten).numpy()[0] == f(c=ten, b=two, a=one).numpy()[0] == 9
+        with pytest.raises(TypeError):
+            f(one, a=two)
+        with pytest.raises(TypeError):
+            f(one, two, d=ten)
+    assert f.experimental_get_tracing_count() == 3
+
+
+def test_results_keep_their_structure():
+    class Pair(NamedTuple):
+        first: tf.Tensor
+        second: tf.Tensor
+
+    def f(x):
+        rows = tf.IndexedSlices(x * 2, tf.constant([0, 1, 2]))
+        return {"b": [x + 1, None], "a": (x + 2, Pair(x + 3, {"z": x + 4, "k": x + 5}), rows)}
+
+    compiled = jit(f)
+    for _ in range(4):
+        found, wanted = compiled(tf.zeros([3])), f(tf.zeros([3]))
+        assert list(found) == ["b", "a"] and found["b"][1] is None
+        assert isinstance(found["a"][1], Pair) and isinstance(found["a"][2], tf.IndexedSlices)
+        assert list(found["a"][1].second) == ["z", "k"]
+        assert float(found["a"][1].second["k"][0]) == 5.0 and float(found["a"][0][0]) == 2.0
+        tf.nest.assert_same_structure(found["b"], wanted["b"])
 
 
 def test_a_variable_as_argument_is_no_tensor():
