@@ -7,6 +7,7 @@ import pytest
 
 from headrace.base import dtypes
 from headrace.compile import executable, interpret
+from headrace.compile.llvm import products
 from headrace.compile.loops import ir
 from headrace.compile.loops.expr import const
 from headrace.compile.loops.print import text
@@ -110,6 +111,14 @@ def test_panels_of_several_blocks_and_strips(turns, dtype, small_blocks):
     rng = np.random.default_rng(16)
     for m, n, k in ((130, 100, 200), (64, 96, 128), (129, 33, 65), (71, 47, 63)):
         assert check(m, n, k, *turns, dtype, rng) == "panels"
+
+
+@pytest.mark.parametrize("turns", [(0, 0), (0, 1), (1, 1)])
+def test_many_rows_some_at_a_time(turns, monkeypatch):
+    monkeypatch.setattr(products, "NEAR", 4000)
+    rng = np.random.default_rng(17)
+    for m in (203, 208):
+        assert check(m, 40, 50, *turns, np.float32, rng) == ("packed" if turns[1] else "tiles")
 
 
 def test_large_sums_are_as_good_as_numpys():

@@ -20,6 +20,8 @@ from headrace.compile.loops.product import Matrix, Product, Tail
 
 TAIL = 4096
 """About so many elements of the output are finished before the tail runs over them."""
+NEAR = 1 << 17
+"""Bytes of `a` that stay near while all panels of a small `b` meet them."""
 Write = Callable[[Sequence[ir.Statement], Emitter], None]
 
 
@@ -283,7 +285,10 @@ class _Site:
                 f"i1 {add})"
             )
 
-        self._rows(call, a, c, shape.rows * max(1, TAIL // (shape.rows * x.n)))
+        size = x.k * self.dtype.np.itemsize
+        near = NEAR // (shape.rows * size) if x.n * size <= 8 * NEAR else x.m
+        some = min(near, TAIL // (shape.rows * x.n)) if x.tail else near
+        self._rows(call, a, c, shape.rows * max(1, some))
 
     def _panels(self, c: str, a: str, b: str, add: str) -> None:
         x = self.x
@@ -302,18 +307,15 @@ class _Site:
         self._rows(call, a, c, blocking.STRIP)
 
     def _rows(self, call: Callable[[str, str, str], None], a: str, c: str, some: int) -> None:
-        """All rows at once, or `some` and their tail."""
+        """`some` rows at a time, and their tail."""
         x, m = self.x, self.extents["rows"]
-        if x.tail is None:
-            call(m, a, c)
-            return
-        tail = x.tail
 
         def strip(first: str) -> None:
             even = m.isdigit() and int(m) % some == 0
             count = self._rest(m, first, some, even)
             call(count, self._at(a, first, x.a.rows), self._at(c, first, x.output.rows))
-            self._tail(tail, self._plus(self.first["rows"], first), count)
+            if x.tail is not None:
+                self._tail(x.tail, self._plus(self.first["rows"], first), count)
 
         self._loop(m, some, strip)
 
