@@ -12,11 +12,17 @@ import numpy as np
 import pytest
 
 from headrace.base import flags
+from headrace.base.dtypes import float32
 from headrace.compile import executable
 from headrace.compile.llvm import engine as engines
 from headrace.compile.llvm import link
+from headrace.compile.llvm.emit import emit
 from headrace.compile.llvm.engine import Engine
+from headrace.compile.loops import ir
+from headrace.compile.loops.builder import Builder
+from headrace.compile.loops.views import Stored
 from headrace.compile.run.later import Later, compile_later
+from headrace.compile.schedule import schedule
 from tests.compile.support import compiled, elementwise
 
 KERNEL = "define void @kernel(ptr %p) nounwind {{\n  store i32 {}, ptr %p\n  ret void\n}}\n"
@@ -160,3 +166,21 @@ def test_a_fork_while_something_compiles():
     )
     with flags.CACHE.override(""):
         subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True, timeout=100)
+
+
+def test_stages_that_do_the_same_are_one_function():
+    """Layers of one size take as much code as one of them."""
+
+    def layers(count):
+        c = Builder()
+        x, w = ir.Buffer("x", (64, 96), float32), ir.Buffer("w", (96, 96), float32)
+        view = Stored(x)
+        for _ in range(count):
+            product = c.contract(view, "ik", Stored(w), "kj", "ij")
+            total = c.reduce("add", (64,), float32, (96,), lambda i, r, p=product: p[i + r])
+            view = c.store(
+                c.map((64, 96), float32, lambda i, j, p=product, t=total: p[i, j] - t[i])
+            )
+        return emit(schedule(c.finish("Layers", [x, w], [view])))
+
+    assert layers(6).count("\ndefine") == layers(3).count("\ndefine")

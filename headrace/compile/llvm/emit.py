@@ -2,7 +2,8 @@
 
 The text is written directly: LLVM's own builder objects cost twenty times as much. A program is
 the function `kernel(ctx)`: ctx points to the buffers' addresses in the order of `Loops.buffers`
-and then to the status words, so that compiled code holds no address and may be kept. How a loop
+and then to the status words, so that compiled code holds no address and may be kept. Stages
+that do the same with other buffers, as those of equal layers do, are one function. How a loop
 runs (in lanes, in copies) is decided in `compile/schedule` and written on the loop. Read
 `loops/ir.py` before; `values.py` has the expressions, `reductions.py` accumulators in lanes.
 """
@@ -39,6 +40,9 @@ class _Module:
         self.functions: list[str] = []
         self.kernels = Kernels()
         self.calls: list[str] = []
+        self.named: dict[tuple[str, ...], str] = {}
+        self.tasks: set[str] = set()
+        self.most = 0  # the longest list of addresses that tasks are given
         self.count = 0
         self.begins: list[int] = []  # where in `calls` the loops that are open begin
         self.jobs = 0  # how often threads are asked for; in a loop, more than once
@@ -53,6 +57,7 @@ class _Module:
     def _entry(self) -> list[str]:
         """`kernel`: takes the addresses out of the context and runs the steps."""
         lines = [f"define void @{ENTRY}(ptr %ctx) nounwind {{", "start:"]
+        lines += [f"  %env = alloca [{self.most} x ptr]"] if self.most else []
         names = [f"%b{k}" for k in range(len(self.loops.buffers))] + ["%status"]
         for k, name in enumerate(names):
             lines.append(f"  %p{k} = getelementptr inbounds ptr, ptr %ctx, i64 {k}")
@@ -87,32 +92,39 @@ class _Module:
     def _stage(self, stage: ir.Stage) -> None:
         if not stage.body:
             return
-        number = self._number()
         if stage.how is not None:
-            self._product(number, stage, stage.how)
+            self._product(stage, stage.how)
             return
         emitter = self._emitter(stage.body)
         self._shared(stage.body, emitter)
-        self._function(f"i1 @stage{number}", emitter, ("ptr %status", "ptr %ctx"), "i1 true")
-        passed = [f"ptr {name}" for name in emitter.given.values()]
-        arguments = ", ".join([*passed, "ptr %status", "ptr %ctx"])
-        self.calls.append(f"  %r{number} = call i1 @stage{number}({arguments})")
+        more = ("ptr %status", "ptr %ctx")
+        name = self._function("i1", "stage", emitter, more, "i1 true")
+        number = self._number()
+        arguments = ", ".join([*self._passed(emitter), *more])
+        self.calls.append(f"  %r{number} = call i1 @{name}({arguments})")
         if any(isinstance(s, ir.Check) for s in ir.statements(stage.body)):
             self.calls.append(f"  br i1 %r{number}, label %after{number}, label %end")
             self.calls.append(f"after{number}:")
 
-    def _product(self, number: int, stage: ir.Stage, how: Product) -> None:
+    def _passed(self, e: Emitter) -> list[str]:
+        """The addresses in `kernel` of the buffers that a function takes."""
+        return [f"ptr %b{self.places[key]}" for key in e.given]
+
+    def _product(self, stage: ir.Stage, how: Product) -> None:
         def emitter() -> Emitter:
             return self._emitter(stage.body, stage.copies)
 
-        found = products.emit(number, how, emitter, self.kernels, _body)
-        for piece in found.pieces:
-            self._function(f"void @{piece.name}", piece.e, ("i64 %part",), "void")
-        self.functions += found.tasks(self.places)
-        self.jobs += found.shared
-        *before, last = found.calls(len(self.places))
-        self._early([line for lines in before for line in lines], how.outside)
-        self.calls += last
+        lines: list[str] = []
+        for kind, parts, e in products.emit(how, emitter, self.kernels, _body):
+            self._early(lines, how.outside)  # all but the last: packing
+            name = self._function("void", kind, e, ("i64 %part",), "void")
+            if parts == 1:
+                passed = ", ".join([*self._passed(e), "i64 0"])
+                lines = [f"  call void @{name}({passed})"]
+                continue
+            self._once(parallel.task_of_parts(name, len(e.given)))
+            lines = self._parts(name, parts, self._passed(e), bool(how.shared))
+        self.calls += lines
 
     def _early(self, lines: list[str], outside: int) -> None:
         """Put calls before so many of the loops that are open."""
@@ -124,25 +136,49 @@ class _Module:
         for k in range(len(self.begins) - outside, len(self.begins)):
             self.begins[k] += len(lines)
 
+    def _parts(self, name: str, parts: int, passed: Sequence[str], shared: bool) -> list[str]:
+        """Lines that call a task for all its parts, by threads or one after the other."""
+        number, self.most = self._number(), max(self.most, len(passed))
+        lines = []
+        for k, address in enumerate(passed):
+            place = f"%e{number}.{k}"
+            lines.append(f"  {place} = getelementptr inbounds ptr, ptr %env, i64 {k}")
+            lines.append(f"  store {address}, ptr {place}")
+        if not shared:
+            return [*lines, f"  call void @task.{name}(ptr %env, i64 0, i64 {parts})"]
+        self.jobs += 1
+        for word in ("parallel", "pool"):
+            place, at = f"%{word}{number}", slot(word, len(self.places))
+            lines.append(f"  {place}.at = getelementptr ptr, ptr %ctx, i64 {at}")
+            lines.append(f"  {place} = load ptr, ptr {place}.at")
+        given = f"ptr %pool{number}, ptr @task.{name}, ptr %env, i64 {parts}"
+        return [*lines, f"  call void %parallel{number}({given})"]
+
     def _emitter(self, body: Sequence[ir.Statement], more: Sequence[ir.Buffer] = ()) -> Emitter:
         """What writes the function of some statements; it is given the buffers they touch."""
         loaded, stored = _touched(body)
-        touched = loaded | stored | {id(b) for b in more}
-        used = [b for b in self.loops.buffers if id(b) in touched]
-        return Emitter(used, self.places, loaded - stored)
+        used = loaded | stored | {id(b): b for b in more}
+        return Emitter(list(used.values()), loaded.keys() - stored.keys())
 
-    def _function(self, head: str, e: Emitter, more: Sequence[str], result: str) -> None:
-        """The definition of what an emitter has written."""
+    def _function(
+        self, result: str, kind: str, e: Emitter, more: Sequence[str], value: str
+    ) -> str:
+        """Define what an emitter has written; the name of what has the same text."""
         self.declarations |= e.declarations
         given = ", ".join([*[f"ptr noalias {name}" for name in e.given.values()], *more])
-        self.functions += [
-            f"define internal {head}({given}) noinline nounwind {{",
-            "entry:",
-            *e.allocations,
-            *e.frame.lines,
-            f"  ret {result}",
-            "}",
-        ]
+        lines = ["entry:", *e.allocations, *e.frame.lines, f"  ret {value}", "}"]
+        key = (given, *lines)
+        if key not in self.named:
+            name = self.named[key] = f"{kind}{self._number()}"
+            head = f"define internal {result} @{name}({given}) noinline nounwind {{"
+            self.functions += [head, *lines]
+        return self.named[key]
+
+    def _once(self, lines: Sequence[str]) -> None:
+        """Add a function that may be there already."""
+        if lines[0] not in self.tasks:
+            self.tasks.add(lines[0])
+            self.functions += lines
 
     def _shared(self, body: Sequence[ir.Statement], e: Emitter) -> None:
         """Statements of which some loops are functions of their own, for threads."""
@@ -160,16 +196,16 @@ class _Module:
     def _task(self, statement: ir.Statement, cut: parallel.Cut, e: Emitter) -> None:
         """A function that runs some chunks of a loop, and the call that shares them out."""
         assert isinstance(statement, ir.For)
-        number, inner = self._number(), self._emitter((statement,))
+        inner = self._emitter((statement,))
         self.jobs += 1
         span = parallel.span(inner, cut)
         if statement.lanes > 1:
             _lanes(statement, inner, span)
         else:
             _loop(statement, inner, span)
-        self._function(f"void @chunks{number}", inner, ("i64 %begin", "i64 %end"), "void")
-        self.functions += parallel.task(number, list(inner.given.values()))
-        parallel.share(e, number, list(inner.given), cut, slot("parallel", len(self.places)))
+        name = self._function("void", "chunks", inner, ("i64 %begin", "i64 %end"), "void")
+        self._once(parallel.task(name, len(inner.given)))
+        parallel.share(e, name, list(inner.given), cut, slot("parallel", len(self.places)))
 
     def _repeat(self, repeat: ir.Repeat) -> None:
         number, jobs = self._number(), self.jobs
@@ -206,14 +242,17 @@ class _Module:
         self.calls.append(f"  %{letter}{number} = load {kind}, ptr {place}")
 
 
-def _touched(body: Sequence[ir.Statement]) -> tuple[set[int], set[int]]:
-    """The buffers that statements load from, and those that they store into, by id."""
-    found: set[int] = set()
-    stored: set[int] = set()
+def _touched(
+    body: Sequence[ir.Statement],
+) -> tuple[dict[int, ir.Buffer], dict[int, ir.Buffer]]:
+    """The buffers that statements load from, and those that they store into, by id, as they
+    come."""
+    found: dict[int, ir.Buffer] = {}
+    stored: dict[int, ir.Buffer] = {}
     seen: set[int] = set()
     for statement in ir.statements(tuple(body)):
         if isinstance(statement, ir.Store):
-            stored.add(id(statement.buffer))
+            stored[id(statement.buffer)] = statement.buffer
         stack = list(ir.expressions(statement))
         while stack:
             x = stack.pop()
@@ -221,7 +260,7 @@ def _touched(body: Sequence[ir.Statement]) -> tuple[set[int], set[int]]:
                 continue
             seen.add(id(x))
             if isinstance(x, Load):
-                found.add(id(x.buffer))
+                found[id(x.buffer)] = x.buffer
             stack.extend(operands(x))
     return found, stored
 

@@ -71,22 +71,49 @@ def span(e: Emitter, cut: Cut) -> Span:
     return Span(start, end, e.line(f"icmp eq i64 %end, {cut.chunks}"))
 
 
-def task(number: int, names: Sequence[str]) -> list[str]:
-    """The function that the pool calls: it takes the addresses out of its environment."""
-    lines = [f"define internal void @task{number}(ptr %env, i64 %begin, i64 %end) nounwind {{"]
-    for k, name in enumerate(names):
-        lines.append(f"  %p{k} = getelementptr inbounds ptr, ptr %env, i64 {k}")
-        lines.append(f"  {name} = load ptr, ptr %p{k}")
-    given = "".join(f"ptr {name}, " for name in names)
+def task(name: str, count: int) -> list[str]:
+    """What the pool calls, `task.NAME`: it takes the addresses of so many buffers out of its
+    environment and hands them to the function `NAME`."""
+    passed = "".join(f"ptr %b{k}, " for k in range(count))
     return [
-        *lines,
-        f"  call void @chunks{number}({given}i64 %begin, i64 %end)",
+        f"define internal void @task.{name}(ptr %env, i64 %begin, i64 %end) nounwind {{",
+        *_taken(count),
+        f"  call void @{name}({passed}i64 %begin, i64 %end)",
         "  ret void",
         "}",
     ]
 
 
-def share(e: Emitter, number: int, buffers: Sequence[int], cut: Cut, slot: int) -> None:
+def task_of_parts(name: str, count: int) -> list[str]:
+    """The same for a function of one part at a time."""
+    passed = "".join(f"ptr %b{k}, " for k in range(count))
+    return [
+        f"define internal void @task.{name}(ptr %env, i64 %begin, i64 %end) nounwind {{",
+        "entry:",
+        *_taken(count),
+        "  br label %loop",
+        "loop:",
+        "  %part = phi i64 [ %begin, %entry ], [ %after, %loop ]",
+        f"  call void @{name}({passed}i64 %part)",
+        "  %after = add i64 %part, 1",
+        "  %more = icmp slt i64 %after, %end",
+        "  br i1 %more, label %loop, label %done",
+        "done:",
+        "  ret void",
+        "}",
+    ]
+
+
+def _taken(count: int) -> list[str]:
+    """The addresses in an environment, as %b0, %b1, ..."""
+    lines = []
+    for k in range(count):
+        lines.append(f"  %p{k} = getelementptr inbounds ptr, ptr %env, i64 {k}")
+        lines.append(f"  %b{k} = load ptr, ptr %p{k}")
+    return lines
+
+
+def share(e: Emitter, name: str, buffers: Sequence[int], cut: Cut, slot: int) -> None:
     """The call that runs all chunks; `slot` is where the context has `parallel`."""
     env = e.name()
     e.allocations.append(f"  {env} = alloca [{max(len(buffers), 1)} x ptr]")
@@ -97,5 +124,5 @@ def share(e: Emitter, number: int, buffers: Sequence[int], cut: Cut, slot: int) 
     for k in range(2):
         place = e.line(f"getelementptr inbounds ptr, ptr %ctx, i64 {slot + k}")
         found.append(e.line(f"load ptr, ptr {place}"))
-    given = f"ptr {found[1]}, ptr @task{number}, ptr {env}, i64 {cut.chunks}"
+    given = f"ptr {found[1]}, ptr @task.{name}, ptr {env}, i64 {cut.chunks}"
     e.effect(f"call void {found[0]}({given})")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from headrace.compile.llvm import abi, blocking
+from headrace.compile.llvm import blocking
 from headrace.compile.llvm.blocking import Extent
 from headrace.compile.llvm.microkernel import LINE, Kernels, Shape
 from headrace.compile.llvm.text import value_type
@@ -26,85 +26,26 @@ Write = Callable[[Sequence[ir.Statement], Emitter], None]
 
 
 class Piece(NamedTuple):
-    """A function of some parts of a product: its name, how many parts there are, and what
-    holds it; it takes the buffers and `%part`."""
+    """A function of some parts of a product: what it is called, how many parts there are, and
+    what holds it; it takes the buffers and `%part`."""
 
     name: str
     parts: int
     e: Emitter
 
 
-class Text(NamedTuple):
-    """What a product adds to a module.
-
-    Attributes:
-        pieces: its functions, in the order in which they run.
-        shared: whether threads share the parts of each.
-    """
-
-    pieces: list[Piece]
-    shared: bool
-
-    def tasks(self, places: dict[int, int]) -> list[str]:
-        """Functions that run some parts, the buffers taken out of the context."""
-        return [line for x in self.pieces if x.parts > 1 for line in _task(x, places)]
-
-    def calls(self, buffers: int) -> list[list[str]]:
-        """Lines of `kernel` for each piece, in a program of so many buffers."""
-        return [self._call(x, buffers) for x in self.pieces]
-
-    def _call(self, piece: Piece, buffers: int) -> list[str]:
-        name, parts, e = piece
-        if parts == 1:
-            passed = ", ".join([f"ptr {name}" for name in e.given.values()])
-            return [f"  call void @{name}({passed}, i64 0)"]
-        if not self.shared:
-            return [f"  call void @task.{name}(ptr %ctx, i64 0, i64 {parts})"]
-        lines = []
-        for word in ("parallel", "pool"):
-            place, at = f"%{word}.{name}", abi.slot(word, buffers)
-            lines.append(f"  {place}.at = getelementptr ptr, ptr %ctx, i64 {at}")
-            lines.append(f"  {place} = load ptr, ptr {place}.at")
-        given = f"ptr %pool.{name}, ptr @task.{name}, ptr %ctx, i64 {parts}"
-        return [*lines, f"  call void %parallel.{name}({given})"]
-
-
-def _task(piece: Piece, places: dict[int, int]) -> list[str]:
-    name, _, e = piece
-    lines = []
-    for key, buffer in e.given.items():
-        lines.append(f"  {buffer}.at = getelementptr ptr, ptr %ctx, i64 {places[key]}")
-        lines.append(f"  {buffer} = load ptr, ptr {buffer}.at")
-    passed = ", ".join([*[f"ptr {buffer}" for buffer in e.given.values()], "i64 %part"])
-    return [
-        f"define internal void @task.{name}(ptr %ctx, i64 %begin, i64 %end) nounwind {{",
-        "entry:",
-        *lines,
-        "  br label %loop",
-        "loop:",
-        "  %part = phi i64 [ %begin, %entry ], [ %after, %loop ]",
-        f"  call void @{name}({passed})",
-        "  %after = add i64 %part, 1",
-        "  %more = icmp slt i64 %after, %end",
-        "  br i1 %more, label %loop, label %done",
-        "done:",
-        "  ret void",
-        "}",
-    ]
-
-
 def emit(
-    number: int, x: Product, make: Callable[[], Emitter], kernels: Kernels, write: Write
-) -> Text:
-    """Stage `number`; `make` gives emitters for its functions, `write` writes statements."""
-    found = Text([], bool(x.shared))
+    x: Product, make: Callable[[], Emitter], kernels: Kernels, write: Write
+) -> list[Piece]:
+    """The functions of a product, in the order in which they run; `make` gives emitters for
+    them, `write` writes statements."""
+    found = []
     if x.once:
         e = make()
-        found.pieces.append(Piece(f"pack{number}", _Site(x, e, kernels, write).pack(), e))
+        found.append(Piece("pack", _Site(x, e, kernels, write).pack(), e))
     e = make()
     _Site(x, e, kernels, write).write()
-    found.pieces.append(Piece(f"stage{number}", x.parts, e))
-    return found
+    return [*found, Piece("product", x.parts, e)]
 
 
 class _Site:

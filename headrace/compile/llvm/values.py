@@ -63,15 +63,15 @@ class Emitter:
     """Lines of one LLVM function, and what it declares.
 
     `given` are the buffers whose addresses are arguments; local ones are the function's own.
+    All are named by their number among `used`: what the same code does with other buffers has
+    the same text.
     `trips` says how often what is written now will run in one call; `rest`, how many lanes
     count where `tail` masks the others; `blocks`, where turned columns lie, and the index of
     the loop over them, by the ids of buffer and offset (see `turned.py`).
     """
 
-    def __init__(
-        self, used: Sequence[ir.Buffer], places: dict[int, int], constant_buffers: set[int]
-    ) -> None:
-        self.buffers = {id(b): f"%b{places[id(b)]}" for b in used}
+    def __init__(self, used: Sequence[ir.Buffer], constant_buffers: set[int]) -> None:
+        self.buffers = {id(b): f"%b{k}" for k, b in enumerate(used)}
         self.given = {id(b): self.buffers[id(b)] for b in used if not b.local}
         self.constant_buffers = constant_buffers
         self.declarations: dict[str, str] = {}
