@@ -214,7 +214,8 @@ class Function:
             return self._call(args, kwargs, form)
         self._traces.called(concrete)
         results = concrete.run([signatures.as_leaf(value) for value in tensors])
-        self._shortcut = concrete._shortcut
+        if len(tensors) == len(args) and not kwargs:  # other values decide which trace it is
+            self._shortcut = concrete._shortcut
         return results
 
     def _call(self, args: Sequence[Any], kwargs: dict[str, Any], fast: Any) -> Any:

@@ -67,6 +67,24 @@ def test_other_dtypes_and_shapes_get_their_trace():
     assert f.experimental_get_tracing_count() == 5
 
 
+def test_values_that_are_no_tensors_keep_their_trace():
+    @jit
+    def f(x, double=False):
+        return x * 2 if double else x * 3
+
+    x = tf.ones([3])
+    for _ in range(4):
+        for args, kwargs, factor in (
+            ((x,), {}, 3),
+            ((x, True), {}, 2),
+            ((x,), {}, 3),
+            ((x,), {"double": True}, 2),
+            ((), {"x": x}, 3),
+            ((x, False), {}, 3),
+        ):
+            assert f(*args, **kwargs).numpy().tolist() == [factor] * 3
+
+
 def test_the_number_of_arguments_is_checked():
     f = warm(jit(lambda x: x * 2), tf.ones([3]))
     x, other = tf.ones([3]), np.zeros(3, np.float32)
