@@ -161,9 +161,16 @@ class Program:
         number: the seed.
         makers: what draws its steps.
         share: so large a part of the values are results, beside the last ones.
+        fill: what draws inputs.
     """
 
-    def __init__(self, number: int, makers: Sequence[Maker], share: float = 0.15) -> None:
+    def __init__(
+        self,
+        number: int,
+        makers: Sequence[Maker],
+        share: float = 0.15,
+        fill: Callable[..., Any] = drawn,
+    ) -> None:
         rng = np.random.default_rng(number)
         self.number = number
         sizes = [0, 1, 2, 3, 4, 5, 17] if rng.random() < 0.2 else [1, 2, 3, 4, 5, 17]
@@ -171,7 +178,7 @@ class Program:
             (tuple(map(int, rng.choice(sizes, rng.integers(0, 4)))), dtype)
             for dtype in (tf.float32, tf.int32, *[DTYPES[k] for k in rng.integers(0, 15, 3)])
         ]
-        self.inputs = [[drawn(rng, *spec) for spec in specs] for _ in range(2)]
+        self.inputs = [[fill(rng, *spec) for spec in specs] for _ in range(2)]
         self.block = Block(rng, self.inputs[0], int(rng.integers(3, 25)), makers, 2)
         total = len(self.block.values)
         last = [total - 1 - k for k in range(int(rng.integers(1, 4)))]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import pytest
 
 import headrace as tf
 from headrace.base import flags
-from tests.compile.cluster.exact import Maker, Program, assert_same
+from tests.compile.cluster.exact import Program, assert_same
 from tests.compile.cluster.exact_steps import EVERYTHING
 from tests.compile.cluster.failing_steps import ASSERTING, FAILING
+from tests.compile.cluster.special import SPECIAL
+from tests.compile.passes.support import nasty
 
 
-def check(number: int, makers: Sequence[Maker] = EVERYTHING, fails: bool = False) -> None:
-    program = Program(number, makers, share=1.0 if fails else 0.15)
+def check(number: int) -> None:
+    compare(Program(number, EVERYTHING))
+
+
+def compare(program: Program, fails: bool = False) -> None:
     runs = []
     for how in ("always", "never"):
         with flags.COMPILE.override(how):
@@ -37,7 +43,8 @@ def test_many_exact_programs(block):
 
 
 def check_failing(number: int) -> None:
-    check(number, ASSERTING if number % 3 == 0 else FAILING, fails=True)
+    makers = ASSERTING if number % 3 == 0 else FAILING
+    compare(Program(number, makers, share=1.0), fails=True)
 
 
 @pytest.mark.parametrize("block", range(5))
@@ -51,3 +58,24 @@ def test_failing_programs(block):
 def test_many_failing_programs(block):
     for number in range(1000 + block * 100, 1000 + block * 100 + 100):
         check_failing(number)
+
+
+def any_bits(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Any:
+    return tf.constant(nasty(shape, dtype, rng))
+
+
+def check_special(number: int) -> None:
+    compare(Program(number, SPECIAL, 0.3, any_bits))
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_programs_on_numbers_of_any_bits(block):
+    for number in range(block * 10, block * 10 + 10):
+        check_special(number)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("block", range(20))
+def test_many_programs_on_numbers_of_any_bits(block):
+    for number in range(1000 + block * 100, 1000 + block * 100 + 100):
+        check_special(number)
