@@ -210,3 +210,23 @@ def test_a_generator_draws_on_in_functions():
         run = how(step)
         found.append([x.numpy().tolist() for n in (3, 1) for x in run(tf.constant(n))])
     assert found[0] == found[1] == found[2]
+
+
+STATES = {
+    ((7, 0, 0), -1): [-249, 0, 0],
+    ((2311, 5, 1), -1): [2055, 5, 1],
+    ((2311, 5, 1), 2**56 - 1): [2055, 5, 1],
+    ((-1, -1, 3), 3): [767, 0, 3],
+    ((-1, -1, 3), -1): [-257, -1, 3],
+    ((-1, -1, 3), -(2**30)): [-274877906945, 0, 3],
+    ((2**40 + 5, 0, 0), -1): [2**40 - 251, 1, 0],
+}
+"""Where TensorFlow's generators are after a skip."""
+
+
+@pytest.mark.parametrize(("begin", "count"), STATES)
+def test_generators_skip_forth_and_back(begin, count):
+    for how in (lambda f: f, tf.function, lambda f: tf.function(f, jit_compile=True)):
+        generator = tf.random.Generator.from_state(begin, "philox")
+        how(lambda g=generator: g.skip(count))()
+        assert generator.state.numpy().tolist() == STATES[begin, count]

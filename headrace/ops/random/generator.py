@@ -59,6 +59,7 @@ from headrace.ops.shapes import brackets
 from headrace.ops.state import handle
 
 _MASK64 = 0xFFFFFFFFFFFFFFFF
+_MASK32 = 0xFFFFFFFF
 
 
 def _words(alg):
@@ -318,14 +319,23 @@ class RngReadAndSkip(Op):
         blocks = delta[()] * BLOCKS_PER_NUMBER
 
         def moved(k):
-            low, high = (c.cast(before[i], uint64) for i in (0, 1))
-            low = low + blocks
-            high = high + c.cast(low < blocks, uint64)
+            low, high = _moved(*(c.cast(before[i], uint64) for i in (0, 1)), blocks)
             words = c.where(k == 0, low, high)
             return c.where(k == 2, before[2], c.cast(words, int64))
 
         c.assign(resource, c.map((3,), int64, moved))
         return before
+
+
+def _moved(low, high, blocks):
+    """The words of a counter after so many blocks, as TensorFlow counts in halves of words.
+
+    A carry into a half of `blocks` that is all ones is lost, so that going back is possible.
+    """
+    first = (low & _MASK32) + (blocks & _MASK32)
+    rest = ((blocks >> 32) + (first >> 32)) & _MASK32
+    second = (low >> 32) + rest
+    return ((second & _MASK32) << 32) | (first & _MASK32), high + (second >> 32)
 
 
 def skipped(variable, numbers, alg):
@@ -338,9 +348,8 @@ def skipped(variable, numbers, alg):
         buffer = variable._array  # held: see Variable
         before = buffer.copy()
         low, high, key = (word & _MASK64 for word in before.tolist())
-        low += numbers * BLOCKS_PER_NUMBER & _MASK64
-        carried = (high + (low > _MASK64)) & _MASK64
-        after = np.array([low & _MASK64, carried, key], np.uint64).view(np.int64)
+        low, high = _moved(low, high, numbers * BLOCKS_PER_NUMBER & _MASK64)
+        after = np.array([low, high & _MASK64, key], np.uint64).view(np.int64)
         variable.assign(wrap(after), read_value=False)
     return before
 
