@@ -17,7 +17,7 @@ from tests.compile.random_loops import Program, arrays
 
 KEENER = {
     "split": {"STEPS": 2, "PLAIN_STEPS": 3, "LARGE": 8, "FEW": 4, "LANES": 4},
-    "turn": {"FEWEST": 1},
+    "turn": {"FEWEST": 1, "LARGE": 100, "GROUP": 1, "STRIP": 4},
     "tile": {"STRIP": 4, "LARGE": 8},
     "threads": {"WORTH": 10.0},
 }

@@ -132,22 +132,39 @@ def _turned(e: Emitter, kind: str, size: int, rows: Sequence[Vector]) -> list[Ve
     """The columns of a square.
 
     Numbers of rows and of elements in them are bits. Each level puts one bit of a row's number
-    into its elements' numbers, and gets a bit of these for it: within pieces first, then
-    whole pieces.
+    into its elements' numbers, and gets a bit of these for it: first single elements change
+    places within pieces, then pairs of them, ..., then whole pieces. Levels that move more
+    than an element say so in wider elements, which LLVM understands sooner.
     """
-    count, found = len(rows), list(rows)
-    piece = min(_PIECE // size, count)
-    inner = piece.bit_length() - 1
-    levels = [1 << k for k in reversed(range(inner))]
-    levels += [1 << k for k in range(inner, count.bit_length() - 1)]
-    for distance in levels:
-        near = distance < piece
-        masks = _zipped(count, piece) if near else _sorted(count, piece)
-        for k in (k for k in range(count) if not k & distance):
-            pair = found[k], found[k + distance]
+    count, found, given = len(rows), list(rows), of_lanes(kind, len(rows))
+    piece, zips, level = min(_PIECE, size * count), 0, 0
+    while 1 << level < count:
+        unit = min(size << level, 8)
+        units, half = size * count // unit, piece // unit // 2
+        zips += size << level < piece
+        masks = _zipped(units, half) if size << level < piece else _sorted(units, 2 * half)
+        wider = of_lanes(f"i{8 * unit}", units)
+        found, given = [_as(e, x, given, wider) for x in found], wider
+        for k in (k for k in range(count) if not k >> level & 1):
+            pair = found[k], found[k + (1 << level)]
             for side, mask in enumerate(masks):
-                found[k + side * distance] = _shuffled(e, kind, pair, mask)
-    return found
+                found[k + (side << level)] = _shuffled(e, f"i{8 * unit}", pair, mask)
+        level += 1
+    places = [_reversed(k, zips) for k in range(count)]
+    return [_as(e, found[k], given, of_lanes(kind, count)) for k in places]
+
+
+def _as(e: Emitter, x: Vector, given: str, wanted: str) -> Vector:
+    """The same bits as a vector of another type."""
+    if x == "poison" or given == wanted:
+        return x
+    return Vector(e.line(f"bitcast {given} {x} to {wanted}", True))
+
+
+def _reversed(number: int, bits: int) -> int:
+    """A number whose lowest bits stand the other way round."""
+    low = sum((number >> k & 1) << (bits - 1 - k) for k in range(bits))
+    return number >> bits << bits | low
 
 
 def _shuffled(e: Emitter, kind: str, pair: tuple[Vector, Vector], mask: list[int]) -> Vector:
@@ -156,15 +173,15 @@ def _shuffled(e: Emitter, kind: str, pair: tuple[Vector, Vector], mask: list[int
     return memory.shuffled(e, kind, *pair, mask, len(mask))
 
 
-def _zipped(count: int, piece: int) -> tuple[list[int], list[int]]:
+def _zipped(count: int, half: int) -> tuple[list[int], list[int]]:
     """Lower and upper halves of all pieces of two vectors, one element of each in turn."""
     low = [
         start + k + side * count
-        for start in range(0, count, piece)
-        for k in range(piece // 2)
+        for start in range(0, count, 2 * half)
+        for k in range(half)
         for side in range(2)
     ]
-    return low, [k + piece // 2 for k in low]
+    return low, [k + half for k in low]
 
 
 def _sorted(count: int, piece: int) -> tuple[list[int], list[int]]:

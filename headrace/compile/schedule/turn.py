@@ -7,21 +7,24 @@ reads and writes whole lines. Read `vectorize.py` before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from headrace.compile.llvm.cpu import host
 from headrace.compile.llvm.turned import blocks, in_part
 from headrace.compile.loops import ir
-from headrace.compile.loops.expr import Expr, const
+from headrace.compile.loops.expr import Index, const
 from headrace.compile.loops.rewrite import with_indices
 from headrace.compile.schedule.accesses import accesses
 from headrace.compile.schedule.names import Names
 from headrace.compile.schedule.split import again
-from headrace.compile.schedule.vectorize import apart
+from headrace.compile.schedule.vectorize import apart, no_more
 
 FEWEST = 4
 """So many steps are worth a turned block."""
+LARGE = 1 << 20  # elements that go through tiles
+GROUP, STRIP = 8, 128  # blocks and lanes' steps of a tile
+FEW = 8
 
 
 def turn(loops: ir.Loops) -> ir.Loops:
@@ -47,7 +50,9 @@ def _loop(loop: ir.For, names: Names) -> list[ir.Statement]:
     for place in reversed(range(len(nest) - 1)):
         steps = _steps(nest, place)
         if steps >= FEWEST:
-            return _turned(nest, place, steps, names)
+            outer, inner = nest[:place], nest[place:]
+            found = _tiled(inner, steps, names)
+            return [_around(outer, tuple(found))] if outer else found
     return [replace(loop, body=_body(loop.body, names))]
 
 
@@ -84,26 +89,62 @@ def _part(steps: int, size: int) -> int:
     return steps if in_part(size) else 1 << (steps.bit_length() - 1)
 
 
-def _turned(nest: list[ir.For], place: int, steps: int, names: Names) -> list[ir.Statement]:
-    """A nest in which a loop is turned: in blocks, and what is left over."""
-    column = nest[place]
-    count, rest = divmod(column.index.extent, steps)
-    inner, body = nest[place + 1 :], nest[-1].body
-    block, step = names.index(count), names.index(steps, "i")
-    at: Expr = block * steps if count > 1 else const(0, ir.INDEX)
-    within = ir.For(step, with_indices(body, {column.index: at + step}), turned=True)
-    whole: ir.Statement = _around(inner, (within,))
-    if count > 1:
-        whole = replace(column, index=block, body=(whole,))
-    found = [whole]
+def _tiled(nest: list[ir.For], steps: int, names: Names) -> list[ir.Statement]:
+    """A nest whose first loop is turned; a large one in tiles that stay in the caches."""
+    columns, rows = nest[0].index.extent, nest[-1].index.extent
+    high = GROUP * steps
+    if columns < 2 * high or rows < 2 * STRIP or columns * rows < LARGE:
+        return _turned(nest, steps, names)
+    cuts = [(0, high), (len(nest) - 1, STRIP)]
+    if columns // high < min(FEW, rows // STRIP):  # threads share the outermost loop
+        cuts.reverse()
+    return _cut(nest, cuts, names)
+
+
+def _cut(
+    nest: list[ir.For], cuts: Sequence[tuple[int, int]], names: Names
+) -> list[ir.Statement]:
+    """A nest of which some loops, by their places, run in pieces of some sizes."""
+    if not cuts:
+        return _loop(_around(nest[:-1], (nest[-1],)), names)
+    place, size = cuts[0]
+    found: list[ir.Statement] = []
+    for piece, step, body in _pieces(nest, place, size, names):
+        inner = [*nest[:-1], replace(nest[-1], body=body)]
+        loop = inner[place]
+        inner[place] = replace(loop, index=step, lanes=no_more(loop.lanes, step.extent))
+        made = _cut(inner, cuts[1:], names)
+        found += made if piece is None else [ir.For(piece, tuple(made))]
+    return [found[0], *again(found[1:], {}, {}, names)]
+
+
+def _turned(nest: list[ir.For], steps: int, names: Names) -> list[ir.Statement]:
+    """A nest whose first loop is turned: in blocks, and what is left over."""
+    found: list[ir.Statement] = []
+    for block, step, body in _pieces(nest, 0, steps, names):
+        if block is None:
+            found += _loop(ir.For(step, (_around(nest[1:], body),)), names)
+            continue
+        within = _around(nest[1:], (ir.For(step, body, turned=True),))
+        found.append(within if block.extent == 1 else ir.For(block, (within,)))
+    return [found[0], *again(found[1:], {}, {}, names)]
+
+
+def _pieces(
+    nest: list[ir.For], place: int, size: int, names: Names
+) -> Iterator[tuple[Index | None, Index, tuple[ir.Statement, ...]]]:
+    """For the pieces of a loop of some size, and for what is left over: the index of the piece,
+    if there may be several, that within it, and the nest's innermost body."""
+    index = nest[place].index
+    count, rest = divmod(index.extent, size)
+    if count:
+        piece, step = names.index(count), names.index(size, "i")
+        first = piece * size if count > 1 else const(0, ir.INDEX)
+        yield piece, step, with_indices(nest[-1].body, {index: first + step})
     if rest:
         step = names.index(rest, "i")
-        start = const(count * steps, ir.INDEX)
-        moved = with_indices(body, {column.index: start + step})
-        left = ir.For(step, (_around(inner, moved),))
-        found += again(_loop(left, names), {}, {}, names)
-    outer = nest[:place]
-    return [_around(outer, tuple(found))] if outer else found
+        start = const(count * size, ir.INDEX)
+        yield None, step, with_indices(nest[-1].body, {index: start + step})
 
 
 def _around(loops: Sequence[ir.For], body: tuple[ir.Statement, ...]) -> ir.For:
