@@ -99,6 +99,8 @@ def test_products_at_the_limits(size):
         ((128, 100, 60), (0, 1), "packed"),
         ((200, 530, 600), (0, 0), "panels"),
         ((150, 700, 520), (1, 1), "panels"),
+        ((20, 700, 520), (0, 0), "tiles"),
+        ((3, 2100, 2000), (0, 0), "panels"),
     ],
 )
 def test_the_form_that_is_chosen(size, turns, form):

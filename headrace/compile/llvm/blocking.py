@@ -302,18 +302,20 @@ def _spread(kernels: Kernels, dtype: DType, shape: Shape, form: str, past: bool)
 def panels(
     kernels: Kernels, dtype: DType, shape: Shape, extent: Extent, form: str, depth: int
 ) -> str:
-    """`(m, n, k, a, row stride, k stride, panels, c, row stride, add)`, where `form` says how
-    `a` lies, and `fill` has packed `b` in blocks of `depth`."""
+    """`(m, n, k, a, row stride, k stride, panels, columns, first, c, row stride, add)`, where
+    `form` says how `a` lies, and `fill` has packed `columns` of `b` in blocks of `depth`, of
+    which `n` from the `first` on are wanted."""
     name = f"panels.{dtype.name}.{shape}.{extent}.{form}.{depth}"
     if name in kernels.functions:
         return f"@{name}"
     f = Function(
         name,
-        "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ak, ptr %b, ptr %c, i64 %cr, i1 %add",
+        "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ak, "
+        "ptr %b, i64 %columns, i64 %first, ptr %c, i64 %cr, i1 %add",
     )
     kind, width, lanes = value_type(dtype), shape.rows, 1 << (shape.rows - 1).bit_length()
     f.do(f"%strip = alloca [{STRIP * depth + lanes * (width + 1)} x {kind}], align {LINE}")
-    whole = _rounded(f, "%n", shape.columns)
+    whole = _rounded(f, "%columns", shape.columns)
     tiles = _Tiles(f, kernels, dtype, shape, extent, ahead=True)
     copy = pack(kernels, dtype, width, lanes, {ROWS: COLUMNS, COLUMNS: ROWS}.get(form, form))
     with f.loop("%m", STRIP) as i, f.loop("%k", depth) as k:
@@ -323,6 +325,7 @@ def panels(
         f.do(f"call void {copy}(i64 {deep}, i64 {rows}, ptr {a}, i64 %ak, i64 %ar, ptr %strip)")
         later = f.line(f"icmp sgt i64 {k}, 0")
         add = f.line(f"or i1 {later}, %add")
-        tiles.ahead(rows, deep, "%strip", f.at(kind, "%b", (k, whole)), c, add)
+        b = f.at(kind, "%b", (k, whole), ("%first", _rounded(f, deep, UNIT)))
+        tiles.ahead(rows, deep, "%strip", b, c, add)
     kernels.functions[name] = f.text()
     return f"@{name}"

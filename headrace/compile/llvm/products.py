@@ -202,12 +202,12 @@ class _Site:
             f"i64 {x.b.rows}, i64 {x.b.columns}, ptr {to})"
         )
 
-    def _packed(self, b: str, columns: str) -> str:
-        """Where panels of `b` lie."""
+    def _packed(self, b: str, columns: str, first: str) -> str:
+        """Where panels of `b` lie, from a column on."""
         panels = self._copies()
         if self.x.once:
             deep = -(-self.x.k // blocking.UNIT) * blocking.UNIT
-            return self._at(panels, self.first["columns"], deep)
+            return self._at(panels, first, deep)
         self._fill(b, columns, panels, "0", str(self.x.k))
         return panels
 
@@ -217,7 +217,8 @@ class _Site:
         given = f"ptr {b}, i64 {x.b.rows}, i64 1"
         if x.form == "packed":
             deep = -(-x.k // blocking.UNIT) * blocking.UNIT
-            given = f"ptr {self._packed(b, n)}, i64 {shape.columns}, i64 {deep}"
+            packed = self._packed(b, n, self.first["columns"])
+            given = f"ptr {packed}, i64 {shape.columns}, i64 {deep}"
 
         def call(m: str, a: str, c: str) -> None:
             self.e.effect(
@@ -236,12 +237,14 @@ class _Site:
         function = blocking.panels(
             self.kernels, self.dtype, self.shape, self._extent(), _form(x.a), x.depth
         )
-        panels = self._packed(b, str(x.n))
+        n = self.extents["columns"]
+        whole, first = (str(x.n), self.first["columns"]) if x.once else (n, "0")
+        panels = self._packed(b, n, "0")
 
         def call(m: str, a: str, c: str) -> None:
             self.e.effect(
-                f"call void {function}(i64 {m}, i64 {x.n}, i64 {x.k}, ptr {a}, "
-                f"i64 {x.a.rows}, i64 {x.a.columns}, ptr {panels}, ptr {c}, "
+                f"call void {function}(i64 {m}, i64 {n}, i64 {x.k}, ptr {a}, i64 {x.a.rows}, "
+                f"i64 {x.a.columns}, ptr {panels}, i64 {whole}, i64 {first}, ptr {c}, "
                 f"i64 {x.output.rows}, i1 {add})"
             )
 

@@ -21,6 +21,8 @@ SMALL = 512
 """Products with fewer multiplications stay loops."""
 CACHE = 1 << 20
 """Bytes of `b` that may be used in place, again and again: the second cache."""
+FAR = 1 << 24
+"""Bytes from which on `b` comes from memory: it is packed, in long runs, for few rows too."""
 PAGE, CROWD = 4096, 256
 """More than so many rows, a multiple of a page apart, fall on each other in the cache."""
 DEPTH = 2048
@@ -102,7 +104,8 @@ def _matrix(s: Sizes, dtype: DType) -> Choice:
     size = dtype.np.itemsize
     small = s.k * s.n * size <= CACHE
     crowded = s.b[0] * size % PAGE == 0 and s.k > CROWD
-    if s.b[1] == 1 and (s.m <= 4 * FEW or (small and not crowded)):
+    few = s.m <= 4 * FEW and s.k * s.n * size < FAR
+    if s.b[1] == 1 and (few or (small and not crowded)):
         return Choice("tiles", shape)
     if small:
         copies = packed(Shape(*shape), s.k, s.n) + LINE // size
@@ -136,12 +139,12 @@ def share(x: Product) -> Product:
     size = 0
     if first >= parts or (x.steps and first >= 2):
         found = replace(x, shared="steps", size=math.ceil(first / parts))
-    elif x.m >= x.n or x.tail or x.form == "panels":
+    elif x.tail or (x.m >= 2 * STRIP if x.form == "panels" else x.m >= x.n):
         size = _rows(x, parts, own)
         found = replace(x, shared="rows", size=_multiple(size, x.tile[0]))
     else:
         unit = 1 if x.form == "dots" else x.tile[1] * x.tile[2]
-        least = ALONE if own else WIDE if x.depth else 1
+        least = ALONE if own else WIDE if x.depth and x.form == "tiles" else 1
         size = max(math.ceil(x.n / parts), least)
         found = replace(x, shared="columns", size=_multiple(size, unit))
     if found.parts < 2:
@@ -158,7 +161,7 @@ def _rows(x: Product, parts: int, own: bool) -> int:
         return max(math.ceil(x.m / parts), ALONE)
     if x.form != "panels":
         return math.ceil(x.m / parts)
-    return max(math.ceil(x.m / MOST), STRIP if x.m >= 4 * STRIP else STRIP // 2)
+    return max(math.ceil(x.m / MOST), STRIP if x.m >= 4 * STRIP else math.ceil(x.m / 4))
 
 
 def _multiple(size: int, unit: int) -> int:
