@@ -75,6 +75,13 @@ def test_every_changed_byte_is_noticed(folder):
     assert cache.lookup(KEY) is None
 
 
+def test_a_file_under_the_name_of_another_is_not_taken(folder):
+    other = cache.key("another")
+    cache.store(KEY, b"object")
+    os.rename(folder / (KEY + cache.ENDING), folder / (other + cache.ENDING))
+    assert cache.lookup(other) is None
+
+
 def test_a_folder_that_others_may_write_is_not_used(folder):
     cache.store(KEY, b"object")
     os.chmod(folder, 0o770)

@@ -80,7 +80,7 @@ def lookup(key: str) -> Entry | None:
             content = file.read() if _own(os.fstat(file.fileno())) else b""
     except OSError:  # it is not there, or another process just removed it
         return None
-    found = _parsed(content)
+    found = _parsed(key, content)
     if found is None:
         _note("is damaged or not ours", path)
         return None
@@ -97,7 +97,7 @@ def store(key: str, object: bytes, metadata: bytes = b"") -> bool:
     if folder is None:
         return False
     body = object + metadata
-    head = _HEAD.pack(MAGIC, _sum(body, len(object)), len(object), len(metadata))
+    head = _HEAD.pack(MAGIC, _sum(key, body, len(object)), len(object), len(metadata))
     temporary = folder / f".{key}.{os.getpid()}.{next(_numbers)}"
     try:
         flags_ = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -183,17 +183,17 @@ def _own(stat: os.stat_result) -> bool:
     return not hasattr(os, "geteuid") or stat.st_uid == os.geteuid()
 
 
-def _sum(body: bytes, length: int) -> bytes:
-    return hashlib.sha256(length.to_bytes(8, "little") + body).digest()
+def _sum(key: str, body: bytes, length: int) -> bytes:
+    return hashlib.sha256(key.encode() + length.to_bytes(8, "little") + body).digest()
 
 
-def _parsed(content: bytes) -> Entry | None:
-    """What a file says, or None if it is not as it was written."""
+def _parsed(key: str, content: bytes) -> Entry | None:
+    """What a file says, or None if it is not as it was written under this key."""
     if len(content) < _HEAD.size:
         return None
     magic, checksum, size, more = _HEAD.unpack_from(content)
     body = content[_HEAD.size :]
-    if magic != MAGIC or len(body) != size + more or _sum(body, size) != checksum:
+    if magic != MAGIC or len(body) != size + more or _sum(key, body, size) != checksum:
         return None
     return Entry(body[:size], body[size:])
 

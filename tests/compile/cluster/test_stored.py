@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 SCRIPT = """
 import numpy as np, headrace as tf
@@ -65,3 +68,34 @@ def test_another_constant_is_another_program(tmp_path):
     )
     second = ran(path, tmp_path / "cache")
     assert first[0] != second[0] and second[-1] == "compiled True"
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "exchanged"])
+def test_damaged_files_are_compiled_anew(tmp_path, damage):
+    """Half of a file, a wrong byte in it, or another program's file under its name."""
+    path, folder = tmp_path / "script.py", tmp_path / "cache"
+    path.write_text(SCRIPT.replace("AUTOGRAPH", "True") + CALLS)
+    first = ran(path, folder)
+    files = sorted((folder / "code").iterdir())
+    contents = [file.read_bytes() for file in files]
+    assert len(files) > 1
+    for number, (file, whole) in enumerate(zip(files, contents, strict=True)):
+        wrong = bytes([whole[len(whole) // 2] ^ 1])
+        found = {
+            "cut": whole[: len(whole) // 2],
+            "changed": whole[: len(whole) // 2] + wrong + whole[len(whole) // 2 + 1 :],
+            "exchanged": contents[number - 1],
+        }[damage]
+        file.write_bytes(found)
+    second, third = ran(path, folder), ran(path, folder)
+    assert first == second and second[:-1] == third[:-1]
+    assert (second[-1], third[-1]) == ("compiled True", "compiled False")
+
+
+def test_processes_fill_one_cache_at_once(tmp_path):
+    path, folder = tmp_path / "script.py", tmp_path / "cache"
+    path.write_text(SCRIPT.replace("AUTOGRAPH", "True") + CALLS)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: ran(path, folder)[:-1], range(4)))
+    assert found == [found[0]] * 4
+    assert ran(path, folder) == [*found[0], "compiled False"]
