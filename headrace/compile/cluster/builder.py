@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import prod
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from headrace.base.dtypes import DType, from_numpy
 from headrace.compile.loops import ir
-from headrace.compile.loops.affine import affine
+from headrace.compile.loops.affine import affine, stride
 from headrace.compile.loops.builder import Builder, nest, stores
 from headrace.compile.loops.checks import divisions
-from headrace.compile.loops.expr import Apply, Choose, Const, Expr, Load, operands
+from headrace.compile.loops.expr import Apply, Choose, Const, Expr, Index, Load, operands
 from headrace.compile.loops.lower import CannotLower
 from headrace.compile.loops.operations import FLOAT_FUNCTIONS
 from headrace.compile.loops.verify import verify
@@ -139,7 +140,38 @@ class ProgramBuilder(Builder):
         """The view, or a copy of it if it reads a buffer that is about to change."""
         with self._trial():
             value = view.element(self._indices(view.shape))
-        return self._stored(view) if _reads(_parts(value), buffer) else view
+        read = any(load.buffer is buffer for load in _loads(_parts(value)))
+        return self._stored(view) if read else view
+
+    def store(self, view: View) -> View:
+        """The same view, computed once into memory that lies as what it is made of lies."""
+        order = None if isinstance(view, Stored) else self._order(view)
+        if order is None:
+            return super().store(view)
+        back = [order.index(d) for d in range(view.rank)]
+        turned = self.map(
+            [view.shape[d] for d in order],
+            view.dtype,
+            lambda *i: view[tuple(i[k] for k in back)],
+        )
+        stored = self._stored(turned)
+        return self.map(view.shape, view.dtype, lambda *i: stored[tuple(i[d] for d in order)])
+
+    def _order(self, view: View) -> list[int] | None:
+        """The order of dimensions in which what a view reads lies, if that is another one."""
+        index = self._indices(view.shape)
+        with self._trial():
+            value = view.element(index)
+        orders = set()
+        for load in _loads(_parts(value)):
+            if prod(load.buffer.shape) >= view.size:
+                steps = [stride(load.offset, i) if isinstance(i, Index) else 0 for i in index]
+                if None in steps:
+                    return None
+                known = [(-abs(step or 0), d) for d, step in enumerate(steps)]
+                orders.add(tuple(d for _, d in sorted(known)))
+        (order,) = orders if len(orders) == 1 else [()]
+        return list(order) if order and order[-1] != view.rank - 1 else None
 
     def carry(self, shape: Sequence[int], dtype: DType) -> ir.Buffer:
         """Memory that is written more than once."""
@@ -318,8 +350,8 @@ def _uniform(flat: np.ndarray) -> bool:
     return same and (flat.dtype.kind in "biu" or bool(np.isfinite(first.astype(wide))[0]))
 
 
-def _reads(values: Sequence[Expr], buffer: ir.Buffer) -> bool:
-    """Whether some expressions load from a buffer."""
+def _loads(values: Sequence[Expr]) -> Iterator[Load]:
+    """The loads in some expressions."""
     seen: set[int] = set()
     stack = [*values]
     while stack:
@@ -327,10 +359,9 @@ def _reads(values: Sequence[Expr], buffer: ir.Buffer) -> bool:
         if id(x) in seen:
             continue
         seen.add(id(x))
-        if isinstance(x, Load) and x.buffer is buffer:
-            return True
+        if isinstance(x, Load):
+            yield x
         stack.extend(operands(x))
-    return False
 
 
 def _in_place(buffer: ir.Buffer, found: Sequence[ir.Store]) -> bool:

@@ -193,7 +193,7 @@ class ListRules:
     def list_of(self, view: View) -> Items:
         """The list of the slices of a view along its first axis."""
         c: Any = self
-        stored = c.store(view)
+        stored = view if isinstance(view, Stored) else c.copied(view)
         if stored.shape != stored.buffer.shape or _changing(c, stored.buffer):
             stored = c.copied(view)
         return Items(view.shape[0], view.shape[1:], view.dtype, stored.buffer)
