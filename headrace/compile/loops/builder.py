@@ -18,7 +18,7 @@ from headrace.base.dtypes import DType
 from headrace.compile.loops import ir, views
 from headrace.compile.loops.accumulate import Register, fitted, parts
 from headrace.compile.loops.affine import stride
-from headrace.compile.loops.checks import Condition, division_checks, used_indices
+from headrace.compile.loops.checks import Condition, division_checks, periods, used_indices
 from headrace.compile.loops.complex import Scalar
 from headrace.compile.loops.expr import Const, Expr, Index, Load, Read, cast, const, select
 from headrace.compile.loops.operations import compute, highest, letter, lowest, part
@@ -27,6 +27,8 @@ from headrace.compile.loops.verify import verify
 from headrace.compile.loops.views import Mapped, Stored, View, ravel
 
 Position = tuple[Index, ...]
+SHORT = 16
+"""No loop is made that has fewer steps than this."""
 LARGE = 512
 """Contractions of so many products read arrays."""
 
@@ -310,10 +312,33 @@ class Builder(Scalars):
     def _stored(self, view: View) -> Stored:
         index = self._indices(view.shape)
         with self._stage("map", index) as body:
+            at: tuple[Expr, ...] = index
             value = view.element(index)
             buffer = self._buffer(view.shape, view.dtype)
-            body += nest(index, stores(buffer, index, value))
+            if not self._checks:
+                index, at = self._cut(index, value)
+                value = view.element(at) if at is not index else value
+            body += nest(index, stores(buffer, at, value))
         return Stored(buffer)
+
+    def _cut(self, index: Position, value: Scalar) -> tuple[Position, tuple[Expr, ...]]:
+        """Loops in place of some in which elements repeat with a period, and the indices then.
+
+        Two loops that count in periods and in one need no division for each element.
+        """
+        found = periods(parts(value))
+        cut: list[Index] = []
+        at: list[Expr] = []
+        for i in index:
+            n = min(found.get(id(i), {0}))
+            if not n or n < SHORT or i.extent % n or len(found[id(i)]) > 1:
+                cut.append(i)
+                at.append(i)
+                continue
+            outer, inner = self._indices((i.extent // n, n))
+            cut += [outer, inner]
+            at.append(outer * n + inner)
+        return (index, index) if len(cut) == len(index) else (tuple(cut), tuple(at))
 
     @contextmanager
     def _stage(self, kind: str, indices: Position) -> Iterator[list[ir.Statement]]:

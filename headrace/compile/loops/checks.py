@@ -6,7 +6,7 @@ that loops that compute have no exits. Read `expr.py` and `ir.py` before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from headrace.compile.loops import ir
@@ -27,6 +27,23 @@ class Condition(NamedTuple):
     failure: ir.Failure
     values: tuple[Expr, ...] = ()
     guards: tuple[Expr, ...] = ()
+
+
+def periods(values: Sequence[Expr]) -> dict[int, set[int]]:
+    """By the id of an index: the numbers of which expressions take its remainder."""
+    found: dict[int, set[int]] = {}
+    seen: set[int] = set()
+    stack = [*values]
+    while stack:
+        x = stack.pop()
+        if id(x) in seen:
+            continue
+        seen.add(id(x))
+        match x:
+            case Apply(_, "floormod", (Index() as i, Const() as n)):
+                found.setdefault(id(i), set()).add(int(n.value))
+        stack.extend(operands(x))
+    return found
 
 
 def used_indices(roots: Iterable[Expr]) -> set[Index]:

@@ -412,9 +412,19 @@ def _fold(name: str, args: tuple[Expr, ...], result: DType) -> Expr | None:
     if right is not None and right > 0 and name in ("floordiv", "floormod"):
         span = bounds(x)
         inside = span is not None and span[0] >= 0 and span[1] < right
-        if name == "floormod":
-            return x if inside else None
-        return x if right == 1 else const(0, result) if inside else None
+        if inside:
+            return x if name == "floormod" else const(0, result)
+        return x if right == 1 and name == "floordiv" else _divided(name, x, int(right))
+    return None
+
+
+def _divided(name: str, x: Expr, n: int) -> Expr | None:
+    """Quotient and remainder of a * k + r for a k that n divides and an r below n."""
+    match x:
+        case Apply(_, "add", (Apply(_, "mul", (a, Const() as k)), r)) if k.value % n == 0:
+            span = bounds(r)
+            if span is not None and 0 <= span[0] and span[1] < n and bounds(x) is not None:
+                return r if name == "floormod" else a * (int(k.value) // n)
     return None
 
 
