@@ -173,6 +173,18 @@ def test_many_callers_at_once():
         assert all(callers.map(work, range(16)))
 
 
+@pytest.mark.parametrize("chunks", [2, 5, 6, 64])
+def test_chunks_are_divided_among_threads(chunks):
+    with threads().limited(6):
+        run("task", np.zeros(chunks, np.int64), chunks)
+        place = runtime().address["hr.pool"] + 8 * pool.PARTS["next"]
+        shares = min(6, chunks)
+        assert word("chunks") == chunks and word("shares") == shares
+        ends = (ctypes.c_int64 * (8 * shares)).from_address(place)[::8]
+        bounds = [k * chunks // shares for k in range(1, shares + 1)]
+        assert all(got >= end for got, end in zip(ends, bounds, strict=True))
+
+
 def word(name):
     return threads()._words[pool.PARTS[name]]
 

@@ -1,8 +1,10 @@
 """Threads for large loops, as LLVM text: `hr.parallel(pool, task, env, chunks)`.
 
 It runs `task(env, begin, end)` for all chunks from 0 to `chunks`, on the calling thread and on
-workers, which are started by the first call that wants them. Who is free takes the next chunk;
-chunks are fixed by whoever asks, so that results do not depend on the number of threads. While
+workers, which are started by the first call that wants them. Each thread has its share of the
+chunks, the same part of every job, because what it wrote in one job lies near it in the next;
+who is done takes what others have left. Chunks are fixed by whoever asks, so that results do
+not depend on the number of threads. While
 the pool works for another caller, or for the one that a task belongs to, a call does all of its
 chunks itself.
 
@@ -42,19 +44,21 @@ REST = 32
 
 PARTS = {
     "state": 0,
-    "next": 8,
     "chunks": 16,
     "task": 17,
     "env": 18,
+    "shares": 19,  # into how many the chunks are divided
     "busy": 24,  # 1 while a caller has the pool
     "wanted": 25,  # workers that there shall be
     "started": 26,
     "stop": 27,
     "jobs": 28,  # how many calls were shared with workers
+    "numbers": 29,  # how many workers have a number
     "sleepers": 32,
     "calls": 40,  # programs that run and have several jobs
     "rest": 48,  # the time until which callers go alone
     "handles": 56,
+    "next": 128,  # of each share, a line for each
 }
 """Words of the pool; what different threads write lies on different lines of the cache."""
 
@@ -80,22 +84,69 @@ def _at(name: str) -> str:
     return f"\n  %{name}.at = getelementptr i64, ptr %pool, i64 {PARTS[name]}"
 
 
+def _zero(name: str) -> str:
+    """Text that empties a part of the pool."""
+    return f"{_at(name)}\n  store i64 0, ptr %{name}.at"
+
+
+_BOUND = """
+  %{0}.before = mul i64 %{1}, %chunks
+  %{0} = udiv i64 %{0}.before, %shares"""
+"""Text that finds where share {1} begins."""
+
 _CLAIM = f"""
-; Do chunks until none is left.
-define internal void @hr.claim(ptr %pool) nounwind {{
-entry:{_at("next")}{_at("chunks")}{_at("task")}{_at("env")}
+; Do the chunks of one's own share, and then of others, until none is left.
+define internal void @hr.claim(ptr %pool, i64 %number) nounwind {{
+entry:{_at("next")}{_at("chunks")}{_at("task")}{_at("env")}{_at("shares")}
   %chunks = load i64, ptr %chunks.at
   %task = load ptr, ptr %task.at
   %env = load ptr, ptr %env.at
+  %shares = load i64, ptr %shares.at
+  br label %share
+share:
+  %k = phi i64 [ 0, %entry ], [ %k1, %over ]
+  %moved = add i64 %number, %k
+  %which = urem i64 %moved, %shares
+  %after = add i64 %which, 1{_BOUND.format("end", "after")}
+  %mine.at = getelementptr [8 x i64], ptr %next.at, i64 %which
   br label %more
 more:
-  %i = atomicrmw add ptr %next.at, i64 1 monotonic
-  %some = icmp slt i64 %i, %chunks
-  br i1 %some, label %one, label %done
+  %seen = load atomic i64, ptr %mine.at monotonic, align 8
+  %left = icmp slt i64 %seen, %end
+  br i1 %left, label %take, label %over
+take:
+  %i = atomicrmw add ptr %mine.at, i64 1 monotonic
+  %some = icmp slt i64 %i, %end
+  br i1 %some, label %one, label %over
 one:
-  %end = add i64 %i, 1
-  call void %task(ptr %env, i64 %i, i64 %end)
+  %i1 = add i64 %i, 1
+  call void %task(ptr %env, i64 %i, i64 %i1)
   br label %more
+over:
+  %k1 = add i64 %k, 1
+  %others = icmp slt i64 %k1, %shares
+  br i1 %others, label %share, label %done
+done:
+  ret void
+}}
+"""
+
+_DEAL = f"""
+; Divide some chunks into a share for each thread.
+define internal void @hr.deal(ptr %pool, i64 %chunks, i64 %threads) nounwind {{
+entry:{_at("next")}{_at("chunks")}{_at("shares")}
+  %many = icmp slt i64 %threads, %chunks
+  %shares = select i1 %many, i64 %threads, i64 %chunks
+  store i64 %chunks, ptr %chunks.at
+  store i64 %shares, ptr %shares.at
+  br label %share
+share:
+  %k = phi i64 [ 0, %entry ], [ %k1, %share ]{_BOUND.format("begin", "k")}
+  %mine.at = getelementptr [8 x i64], ptr %next.at, i64 %k
+  store atomic i64 %begin, ptr %mine.at monotonic, align 8
+  %k1 = add i64 %k, 1
+  %others = icmp slt i64 %k1, %shares
+  br i1 %others, label %share, label %done
 done:
   ret void
 }}
@@ -103,7 +154,9 @@ done:
 
 _WORKER = f"""
 define internal ptr @hr.worker(ptr %pool) nounwind {{
-entry:{_at("state")}{_at("stop")}{_at("sleepers")}{_at("calls")}
+entry:{_at("state")}{_at("stop")}{_at("sleepers")}{_at("calls")}{_at("numbers")}
+  %before = atomicrmw add ptr %numbers.at, i64 1 monotonic
+  %number = add i64 %before, 1
   %job.at = getelementptr i8, ptr %state.at, i64 4
   %seen = alloca i64
   %spins = alloca i64
@@ -134,7 +187,7 @@ join:
   br i1 %joined, label %work, label %look
 work:
   store i64 %job, ptr %seen
-  call void @hr.claim(ptr %pool)
+  call void @hr.claim(ptr %pool, i64 %number)
   atomicrmw sub ptr %state.at, i64 1 release
   br label %rest
 wait:
@@ -166,8 +219,8 @@ let:
   br label %look
 sleep:
   atomicrmw add ptr %sleepers.at, i64 1 seq_cst
-  %number = trunc i64 %job to i32
-  call i64 (i64, ...) @syscall(i64 {_FUTEX}, ptr %job.at, i32 128, i32 %number, ptr null)
+  %value = trunc i64 %job to i32
+  call i64 (i64, ...) @syscall(i64 {_FUTEX}, ptr %job.at, i32 128, i32 %value, ptr null)
   atomicrmw sub ptr %sleepers.at, i64 1 seq_cst
   br label %rest
 end:
@@ -207,9 +260,11 @@ end:
 }}
 """
 
+_USED = ("state", "task", "env", "busy", "wanted", "started", "jobs", "sleepers", "rest")
+
 _PARALLEL = f"""
 define void @hr.parallel(ptr %pool, ptr %task, ptr %env, i64 %chunks) nounwind {{
-entry:{"".join(_at(n) for n in PARTS if n not in ("stop", "handles", "calls"))}
+entry:{"".join(_at(n) for n in _USED)}
   %job.at = getelementptr i8, ptr %state.at, i64 4
   %spins = alloca i64
   %wanted = load i64, ptr %wanted.at
@@ -245,10 +300,10 @@ begin:
   %jobs = load i64, ptr %jobs.at
   %jobs1 = add i64 %jobs, 1
   store i64 %jobs1, ptr %jobs.at
-  store i64 %chunks, ptr %chunks.at
+  %threads = add i64 %wanted, 1
+  call void @hr.deal(ptr %pool, i64 %chunks, i64 %threads)
   store ptr %task, ptr %task.at
   store ptr %env, ptr %env.at
-  store atomic i64 0, ptr %next.at monotonic, align 8
   %old = load atomic i64, ptr %state.at monotonic, align 8
   %number = lshr i64 %old, 32
   %number1 = add i64 %number, 1
@@ -266,7 +321,7 @@ wake:
   call i64 (i64, ...) @syscall(i64 {_FUTEX}, ptr %job.at, i32 129, i32 %wake.count)
   br label %work
 work:
-  call void @hr.claim(ptr %pool)
+  call void @hr.claim(ptr %pool, i64 0)
   %worked = {_CLOCK}
   atomicrmw and ptr %state.at, i64 {~OPEN} acq_rel
   store i64 0, ptr %spins
@@ -307,10 +362,12 @@ free:
 }}
 """
 
+_FORGOTTEN = ("state", "busy", "started", "stop", "numbers", "sleepers", "calls")
+
 _STOP = f"""
 ; End all workers and wait for them.
 define void @hr.pool.stop(ptr %pool) nounwind {{
-entry:{"".join(_at(n) for n in ("state", "busy", "started", "stop", "handles"))}
+entry:{"".join(_at(n) for n in ("state", "busy", "started", "stop", "numbers", "handles"))}
   %job.at = getelementptr i8, ptr %state.at, i64 4
   br label %try
 try:
@@ -337,6 +394,7 @@ one:
   store i64 %k1, ptr %started.at
   br label %next
 end:
+  store i64 0, ptr %numbers.at
   store atomic i64 0, ptr %stop.at release, align 8
   store atomic i64 0, ptr %busy.at release, align 8
   ret void
@@ -344,13 +402,7 @@ end:
 
 ; In a copy of the process the workers are gone.
 define void @hr.pool.forget(ptr %pool) nounwind {{
-entry:{"".join(_at(n) for n in ("state", "busy", "started", "stop", "sleepers", "calls"))}
-  store i64 0, ptr %state.at
-  store i64 0, ptr %busy.at
-  store i64 0, ptr %started.at
-  store i64 0, ptr %stop.at
-  store i64 0, ptr %sleepers.at
-  store i64 0, ptr %calls.at
+entry:{"".join(_zero(n) for n in _FORGOTTEN)}
   ret void
 }}
 """
@@ -365,11 +417,11 @@ def counted(pool: str, change: int, name: str) -> list[str]:
 
 
 TEXT = f"""
-@hr.pool = global [{PARTS["handles"] + MOST} x i64] zeroinitializer, align 64
+@hr.pool = global [{PARTS["next"] + 8 * (MOST + 1)} x i64] zeroinitializer, align 64
 {_DECLARE}
 declare i64 @llvm.readcyclecounter()
 declare i64 @syscall(i64, ...)
 declare i32 @pthread_create(ptr, ptr, ptr, ptr)
 declare i32 @pthread_join(i64, ptr)
 declare i32 @pthread_sigmask(i32, ptr, ptr)
-{_CLAIM}{_WORKER}{_START}{_PARALLEL}{_STOP}"""
+{_CLAIM}{_DEAL}{_WORKER}{_START}{_PARALLEL}{_STOP}"""
