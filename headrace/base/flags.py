@@ -9,8 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from headrace.base.lazy import lazy_module
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pathlib = lazy_module("pathlib")
 
 T = TypeVar("T")
 FLAGS: dict[str, Flag[Any]] = {}
@@ -107,7 +113,7 @@ def _processors() -> int:
 
 
 def _folder(text: str) -> Path | None:
-    return Path(text).expanduser() if text else None
+    return pathlib.Path(text).expanduser() if text else None
 
 
 def _cache_home() -> str:

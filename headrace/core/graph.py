@@ -9,9 +9,9 @@ exception that `widen` explains; passes return new graphs. Read `core/op.py` bef
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ from headrace.core.tensor import EagerTensor, Tensor, next_uid
 
 messages = lazy_module("headrace.core.messages")
 graph_defs = lazy_module("headrace.core.graph_def")
-_HERE = str(Path(__file__).parent.parent)
+_HERE = os.path.dirname(os.path.dirname(__file__))
 _FOLDED = 64
 """Integer results of so many elements are computed while the graph is built (shapes, axes)."""
 

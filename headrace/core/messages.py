@@ -5,7 +5,6 @@ The message classes stand in `base/protos.py`, which is loaded when the first on
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from headrace.base.lazy import lazy_module
 from headrace.core.convert import convert, to_array
 from headrace.core.tensor import EagerTensor
 
+json = lazy_module("json")
 protos = lazy_module("headrace.base.protos")
 
 _FIELDS = {

@@ -7,7 +7,6 @@ place in the program's order.
 from __future__ import annotations
 
 import logging
-import pprint
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 
 from headrace.base import nest
 from headrace.base.export import export
+from headrace.base.lazy import lazy_module
 from headrace.core.context import state
 from headrace.core.convert import convert
 from headrace.core.dispatch import add_node
@@ -23,6 +23,8 @@ from headrace.core.graph import Node, Symbol
 from headrace.core.op import Kind, Op, Spec
 from headrace.core.tensor import Tensor, wrap
 from headrace.core.variable import Variable
+
+pprint = lazy_module("pprint")
 
 _ITEMS = 3
 

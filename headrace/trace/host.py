@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from headrace.ops.create import ones_like, zeros_like
 from headrace.trace.gradients import entries_of
 
 traceback = lazy_module("traceback")
-PACKAGE = str(Path(__file__).parent.parent)
+PACKAGE = os.path.dirname(os.path.dirname(__file__))
 
 
 class EagerPyFunc(Op):
