@@ -145,6 +145,18 @@ def test_columns_are_not_gathered(shape):
     assert "gather" not in emit(loops.loops)
 
 
+def test_sums_over_rows_and_columns_are_not_gathered():
+    x = np.random.default_rng(0).integers(-9, 9, (300, 300)).astype(np.float32)
+
+    def rule(c, x):
+        return c.reduce("add", (300,), x.dtype, (300,), lambda i, r: x[i + r] * x[r + i])
+
+    program = executable(compiled(shaped((300,), rule), x))
+    assert "turned" in text(program.loops)
+    assert "gather" not in emit(program.loops)
+    np.testing.assert_array_equal(program([x])[0], np.sum(x * x.T, 1))
+
+
 @pytest.mark.parametrize(
     ("lanes", "count", "wanted"),
     [(8, 8, None), (8, 5, None), (4, 5, "turned j of 5 in 4 lanes"), (1, 1, None)],

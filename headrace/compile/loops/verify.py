@@ -113,7 +113,8 @@ def _statement(statement: ir.Statement, scope: _Scope) -> None:
             _demand(id(index) not in scope.indices, f"loop {index.name} inside itself")
             if statement.turned:
                 _turned(statement, scope)
-            lanes, scope.lanes = scope.lanes, statement.lanes
+            lanes = scope.lanes
+            scope.lanes = statement.lanes if statement.lanes > 1 else lanes
             scope.indices.add(id(index))
             scope.empty += index.extent == 0
             _body(body, scope)
@@ -142,7 +143,7 @@ def _statement(statement: ir.Statement, scope: _Scope) -> None:
 
 
 def _turned(loop: ir.For, scope: _Scope) -> None:
-    """A turned loop goes along the rows of one block, and each lane outside has a row."""
+    """A turned loop goes along the rows of one block, and each lane around it has a row."""
     name, extent = loop.index.name, loop.index.extent
     _demand(1 <= extent <= scope.lanes, f"turned {name} of {extent} in {scope.lanes} lanes")
     _demand(loop.lanes == 1 and not loop.threads, f"turned {name} has another form too")

@@ -2,7 +2,8 @@
 
 Where a loop in lanes goes across the rows of an array and one around it along them, so many
 steps of the latter go inside of the lanes and run as a `turned` loop (`llvm/turned.py`), which
-reads and writes whole lines. Read `vectorize.py` before.
+reads and writes whole lines. A loop that stands inside of lanes anyway, such as a sum over
+rows of which each lane has one, is turned where it stands. Read `vectorize.py` before.
 """
 
 from __future__ import annotations
@@ -53,7 +54,37 @@ def _loop(loop: ir.For, names: Names) -> list[ir.Statement]:
             outer, inner = nest[:place], nest[place:]
             found = _tiled(inner, steps, names)
             return [_around(outer, tuple(found))] if outer else found
-    return [replace(loop, body=_body(loop.body, names))]
+    inside = _body(loop.body, names) if loop.lanes == 1 else _within(loop.body, loop, names)
+    return [replace(loop, body=inside)]
+
+
+def _within(
+    body: Sequence[ir.Statement], row: ir.For, names: Names
+) -> tuple[ir.Statement, ...]:
+    """What stands in a loop in lanes; loops in it that go along its rows are turned."""
+    found: list[ir.Statement] = []
+    for statement in body:
+        if not isinstance(statement, ir.For):
+            found.append(statement)
+            continue
+        steps = _width(statement.body, row, statement.index)
+        if steps >= FEWEST:
+            found += _blocks(statement, row, steps, names)
+        else:
+            found.append(replace(statement, body=_within(statement.body, row, names)))
+    return tuple(found)
+
+
+def _blocks(loop: ir.For, row: ir.For, steps: int, names: Names) -> list[ir.Statement]:
+    """A loop inside of lanes, in blocks that are turned, and what is left over."""
+    found: list[ir.Statement] = []
+    for block, step, body in _pieces([loop], 0, steps, names):
+        if block is None:
+            found += _within((ir.For(step, body),), row, names)
+            continue
+        turned = ir.For(step, body, turned=True)
+        found.append(turned if block.extent == 1 else ir.For(block, (turned,)))
+    return [found[0], *again(found[1:], {}, {}, names)]
 
 
 def _nest(loop: ir.For) -> list[ir.For]:
@@ -66,21 +97,23 @@ def _nest(loop: ir.For) -> list[ir.For]:
             return []
         nest.append(inner)
     touches = accesses(nest[-1].body)
-    simple = not any(isinstance(s, ir.For) for s in nest[-1].body)
-    if not simple or touches.sequential or touches.writes - touches.begun:
-        return []
-    return nest
+    return [] if touches.sequential or touches.writes - touches.begun else nest
 
 
 def _steps(nest: list[ir.For], place: int) -> int:
     """How many steps of a loop in a nest make a block; 0 if it can't be turned."""
-    column, row = nest[place], nest[-1]
-    found = blocks(row.body, row.index, column.index)
-    if not found or not all(apart(f, accesses(f.body)) for f in nest[place:]):
+    found = _width(nest[-1].body, nest[-1], nest[place].index)
+    return found if found and all(apart(f, accesses(f.body)) for f in nest[place:]) else 0
+
+
+def _width(body: Sequence[ir.Statement], row: ir.For, column: Index) -> int:
+    """How many steps of a loop with a lane for each row make a block; 0: there is none."""
+    found = blocks(body, row.index, column)
+    if not found or any(isinstance(s, ir.For | ir.If) for s in body):
         return 0
     width = 64 if "+avx512f" in host().features else 32
     size = max(x.dtype.np.itemsize for x in found)
-    steps = min(width // size, row.lanes, column.index.extent)
+    steps = min(width // size, row.lanes, column.extent)
     return steps if steps & (steps - 1) == 0 else _part(steps, size)
 
 
