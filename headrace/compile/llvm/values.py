@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from headrace.base.dtypes import DType
 from headrace.compile.llvm import arithmetic, memory
+from headrace.compile.llvm.repeats import Repeats
 from headrace.compile.llvm.text import (
     Vector,
     constant,
@@ -46,8 +47,8 @@ class Frame:
     def __init__(self, block: str) -> None:
         self.block = block
         self.lines: list[str] = []
-        self.seen: dict[tuple[int, bool], str] = {}
-        self.fleeting: dict[tuple[int, bool], str] = {}
+        self.seen: dict[tuple[int, int], str] = {}
+        self.fleeting: dict[tuple[int, int], str] = {}
         self.pairs: dict[tuple[int, int], str] = {}
         self.splats: dict[str, Vector] = {}
 
@@ -65,6 +66,7 @@ class Emitter:
     `given` are the buffers whose addresses are arguments; local ones are the function's own.
     All are named by their number among `used`: what the same code does with other buffers has
     the same text.
+    `lanes` are those that are written now; in a group, each stands for `group` of the loop's.
     `trips` says how often what is written now will run in one call; `rest`, how many lanes
     count where `tail` masks the others; `blocks`, where turned columns lie, and the index of
     the loop over them, by the ids of buffer and offset (see `turned.py`).
@@ -85,8 +87,9 @@ class Emitter:
         self.indices: dict[int, str] = {}
         self.registers: dict[int, Register] = {}
         self.trips = 1
-        self.lanes = 1
+        self.lanes = self.group = 1
         self.vector: Index | None = None
+        self.repeats: Repeats | None = None
         self.tail: Vector | None = None
         self.rest = 0
         self.guard: Vector | None = None
@@ -191,6 +194,7 @@ class Emitter:
     def vectorise(self, index: Index | None, lanes: int) -> None:
         """From now on `index` runs in steps of `lanes`."""
         self.vector, self.lanes = index, lanes
+        self.repeats = Repeats(self, index, lanes) if index is not None and lanes > 2 else None
         self._depends = {}
 
     # Frames of expressions
@@ -313,7 +317,7 @@ class Emitter:
     def _value(self, x: Expr, wide: bool) -> str:
         if isinstance(x, Const):
             return constant(x)
-        key, fleeting = (id(x), wide), self._fleeting(x)
+        key, fleeting = (id(x), self.lanes if wide else 0), self._fleeting(x)
         for frame in self.frames:
             found = (frame.fleeting if fleeting else frame.seen).get(key)
             if found is not None:
@@ -328,6 +332,10 @@ class Emitter:
         return found
 
     def _compute(self, x: Expr, wide: bool) -> str:
+        if wide and self.repeats is not None:
+            found = self.repeats.value(x)
+            if found is not None:
+                return found
         match x:
             case Index():
                 return self._lane_index() if wide else self.indices[id(x)]

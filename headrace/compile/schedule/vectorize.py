@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from headrace.compile.llvm.cpu import host
 from headrace.compile.llvm.memory import NEAR
+from headrace.compile.llvm.repeats import blocks
 from headrace.compile.loops import ir
 from headrace.compile.loops.accumulate import SPLITS, carried
 from headrace.compile.loops.expr import Apply, Expr, Index, Load
@@ -29,6 +30,8 @@ from headrace.compile.schedule.accesses import (
 )
 
 _LIGHT, _MIDDLE = 8.0, 24.0  # instructions in a step for four vectors, and for two
+
+_BLOCK = 4  # so many lanes may come from one thing that is computed once for all of them
 
 _GATHER, _SCATTER = 12.0, 48.0  # instructions' worth of lanes that lie apart: stores are slow
 
@@ -102,6 +105,7 @@ def _side_by_side(loop: ir.For, touches: Accesses, count: int) -> int:
     for x in (x for s in ir.statements(loop.body) for x in visited(ir.expressions(s))):
         if isinstance(x, Load) and place(x.offset).factor(loop.index) not in (0, 1):
             return count
+        several = max(several, blocks(x, loop.index, 2 * _BLOCK))
     return no_more(count * several, loop.index.extent)
 
 
