@@ -38,25 +38,34 @@ def load(e: Emitter, x: Load) -> str:
         place = address(e, x.buffer, x.part, _safe(e, e.scalar(x.offset)))
         found = e.line(f"load {memory_type(x.dtype)}, ptr {place}")
         return e.line(f"trunc i8 {found} to i1") if letter(x.dtype) == "b" else found
-    if x.buffer.dtype.is_complex:
+    if (id(x.buffer), id(x.offset)) in e.blocks:
+        found = _column(e, x)
+    elif x.buffer.dtype.is_complex:
         pair = step == 1 and e.guard is None
         return _half_of_pairs(e, x) if pair else _gather(e, x)
-    found = _column(e, x) or (_gather(e, x) if step is None else _load_lanes(e, x, step))
+    else:
+        found = _gather(e, x) if step is None else _load_lanes(e, x, step)
     if letter(x.dtype) == "b":
         given = of_lanes("i8", e.lanes)
         found = e.line(f"trunc {given} {found} to {of_lanes('i1', e.lanes)}", True)
     return found
 
 
-def _column(e: Emitter, x: Load) -> Vector | None:
-    """The vector of a turned block, if that is what the load means here."""
-    found = e.blocks.get((id(x.buffer), id(x.offset)))
-    if found is None:
-        return None
-    place, index = found
-    whole = of_lanes(memory_type(x.dtype), e.lanes)
+def _column(e: Emitter, x: Load) -> Vector:
+    """The vector of a turned block."""
+    place, index = e.blocks[id(x.buffer), id(x.offset)]
+    kind, many = memory_type(x.dtype), e.lanes * parts(x.buffer)
+    whole = of_lanes(kind, many)
     at = e.line(f"getelementptr {whole}, ptr {place}, i64 {e.scalar(index)}")
-    return Vector(e.line(f"load {whole}, ptr {at}", True))
+    found = Vector(e.line(f"load {whole}, ptr {at}", True))
+    if many == e.lanes:
+        return found
+    return shuffled(e, kind, found, found, range(x.part, many, 2), many)
+
+
+def parts(buffer: ir.Buffer) -> int:
+    """How many numbers an element is."""
+    return 2 if buffer.dtype.is_complex else 1
 
 
 def _load_lanes(e: Emitter, x: Load, step: int) -> str:

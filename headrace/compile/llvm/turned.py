@@ -55,8 +55,6 @@ def _loads(roots: Sequence[Expr], seen: set[int]) -> Iterator[Load]:
 
 
 def _turns(x: Load, row: Index, column: Index) -> bool:
-    if x.buffer.dtype.is_complex:
-        return False
     where = affine(x.offset)
     apart = where.factor(row)
     if where.factor(column) != 1 or apart is None or -1 <= apart <= memory.NEAR:
@@ -95,7 +93,7 @@ def prepare(e: Emitter, loop: ir.For) -> None:
     for x in blocks(loop.body, e.vector, loop.index):
         if _key(x) in e.blocks:
             continue
-        whole = of_lanes(memory_type(x.dtype), e.lanes)
+        whole = of_lanes(memory_type(x.dtype), e.lanes * memory.parts(x.buffer))
         place = e.name()
         e.allocations.append(f"  {place} = alloca [{loop.index.extent} x {whole}], align 64")
         for k, column in enumerate(_columns(e, x, loop.index.extent)):
@@ -106,12 +104,12 @@ def prepare(e: Emitter, loop: ir.For) -> None:
 
 def _columns(e: Emitter, x: Load, extent: int) -> list[Vector]:
     """The vectors of a block's first columns: their lanes are the rows."""
-    kind = memory_type(x.dtype)
-    width = 1 << (extent - 1).bit_length()
+    kind, width = memory_type(x.dtype), 1 << (extent - 1).bit_length()
+    size, many = x.buffer.dtype.np.itemsize, width * memory.parts(x.buffer)
     rows = _rows(e, x, extent, width)
-    size = x.dtype.np.itemsize
-    squares = [_turned(e, kind, size, rows[k : k + width]) for k in range(0, e.lanes, width)]
-    return [_joined(e, kind, [s[k] for s in squares], width) for k in range(extent)]
+    whole = of_lanes(kind, many)
+    squares = [_turned(e, whole, size, rows[k : k + width]) for k in range(0, e.lanes, width)]
+    return [_joined(e, kind, [s[k] for s in squares], many) for k in range(extent)]
 
 
 def _rows(e: Emitter, x: Load, extent: int, width: int) -> list[Vector]:
@@ -119,24 +117,25 @@ def _rows(e: Emitter, x: Load, extent: int, width: int) -> list[Vector]:
     assert e.vector is not None
     kind, apart = memory_type(x.dtype), affine(x.offset).factor(e.vector)
     assert apart is not None
-    first = memory.address(e, x.buffer, x.part, e.scalar(x.offset))
-    mask = None if extent == width else memory.lanes_mask(width, 0, extent)
+    many = memory.parts(x.buffer)
+    first = memory.address(e, x.buffer, 0, e.scalar(x.offset))
+    mask = None if extent == width else memory.lanes_mask(width * many, 0, extent * many)
     found = []
     for k in range(e.lanes if e.tail is None else e.rest):
-        place = e.line(f"getelementptr {kind}, ptr {first}, i64 {k * apart}")
-        found.append(memory.contiguous(e, kind, place, width, mask))
+        place = e.line(f"getelementptr {kind}, ptr {first}, i64 {k * apart * many}")
+        found.append(memory.contiguous(e, kind, place, width * many, mask))
     return found + [Vector("poison")] * (e.lanes - len(found))
 
 
-def _turned(e: Emitter, kind: str, size: int, rows: Sequence[Vector]) -> list[Vector]:
-    """The columns of a square.
+def _turned(e: Emitter, whole: str, size: int, rows: Sequence[Vector]) -> list[Vector]:
+    """The columns of a square of elements of some bytes; `whole` is the type of its vectors.
 
     Numbers of rows and of elements in them are bits. Each level puts one bit of a row's number
     into its elements' numbers, and gets a bit of these for it: first single elements change
     places within pieces, then pairs of them, ..., then whole pieces. Levels that move more
     than an element say so in wider elements, which LLVM understands sooner.
     """
-    count, found, given = len(rows), list(rows), of_lanes(kind, len(rows))
+    count, found, given = len(rows), list(rows), whole
     piece, zips, level = min(_PIECE, size * count), 0, 0
     while 1 << level < count:
         unit = min(size << level, 8)
@@ -151,7 +150,7 @@ def _turned(e: Emitter, kind: str, size: int, rows: Sequence[Vector]) -> list[Ve
                 found[k + (side << level)] = _shuffled(e, f"i{8 * unit}", pair, mask)
         level += 1
     places = [_reversed(k, zips) for k in range(count)]
-    return [_as(e, found[k], given, of_lanes(kind, count)) for k in places]
+    return [_as(e, found[k], given, whole) for k in places]
 
 
 def _as(e: Emitter, x: Vector, given: str, wanted: str) -> Vector:

@@ -112,7 +112,7 @@ def _width(body: Sequence[ir.Statement], row: ir.For, column: Index) -> int:
     if not found or any(isinstance(s, ir.For | ir.If) for s in body):
         return 0
     width = 64 if "+avx512f" in host().features else 32
-    size = max(x.dtype.np.itemsize for x in found)
+    size = max(x.buffer.dtype.np.itemsize for x in found)
     steps = min(width // size, row.lanes, column.extent)
     return steps if steps & (steps - 1) == 0 else _part(steps, size)
 
