@@ -114,8 +114,10 @@ def _plain(array: np.ndarray) -> bool:
     return has.c_contiguous and has.aligned and array.dtype.isnative
 
 
-def _input(array: np.ndarray, form: Form) -> np.ndarray:
+def _input(array: np.ndarray | None, form: Form) -> np.ndarray:
     """The array, or a copy of it that compiled code can read."""
+    if array is None:  # what a branch that was not taken would have kept: nobody looks at it
+        return np.zeros(form.shape, form.dtype)
     array = _fitting(array, form)
     if _plain(array):
         return array

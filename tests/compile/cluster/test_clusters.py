@@ -213,6 +213,22 @@ def test_gradients_through_loops_and_lists(rounds):
     np.testing.assert_allclose(slope, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("taken", [0, 1])
+def test_native_code_takes_what_a_branch_that_was_not_taken_has_not_kept(taken):
+    def run(x, n):
+        def checked():
+            tf.debugging.Assert(n >= 0, [n])  # runs by its kernel, and so does the branch
+            return tf.tanh(x * 2.0)
+
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = tf.switch_case(n, [lambda: tf.math.cumprod(tf.sin(x)), checked])
+        return tape.gradient(y, x)
+
+    x, n = tf.constant([0.5, 1.5, -2.0]), tf.constant(taken)
+    np.testing.assert_allclose(tf.function(run)(x, n), run(x, n), rtol=1e-5)
+
+
 def test_scans_and_maps_are_native():
     x = tf.constant(np.random.default_rng(1).normal(size=(5, 3)), tf.float32)
 
