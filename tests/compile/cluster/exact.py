@@ -22,7 +22,7 @@ COMPLEX = (tf.complex64, tf.complex128)
 NUMBERS = FLOATS + SIGNED + UNSIGNED + COMPLEX
 DTYPES = (*NUMBERS, tf.bool)
 LARGEST = 3000
-"""A step that gives more elements is not taken."""
+SMALL, LARGE = (1, 2, 3, 4, 5, 17), (3, 33, 64, 129, 260, 512)
 
 
 class Step(NamedTuple):
@@ -80,6 +80,7 @@ class Block:
         count: so many steps.
         makers: what draws a step.
         depth: how deep blocks in it may nest.
+        largest: a step that gives more elements is not taken.
     """
 
     def __init__(
@@ -89,8 +90,9 @@ class Block:
         count: int,
         makers: Sequence[Maker],
         depth: int,
+        largest: int = LARGEST,
     ) -> None:
-        self.rng, self.makers, self.depth = rng, makers, depth
+        self.rng, self.makers, self.depth, self.largest = rng, makers, depth, largest
         self.given = len(values)
         self.values = list(values)
         self.steps: list[Step] = []
@@ -100,7 +102,7 @@ class Block:
             if step is None:
                 continue
             found = step.function(state, *[self.values[k] for k in step.operands])
-            if int(tf.size(found)) <= LARGEST:
+            if int(tf.size(found)) <= largest:
                 self.values.append(found)
                 self.steps.append(step)
 
@@ -144,7 +146,8 @@ class Block:
 
     def inner(self, values: Sequence[Any], most: int = 5) -> Block:
         """A block for a branch or a loop."""
-        return Block(self.rng, values, self.number(1, most), self.makers, self.depth - 1)
+        count, depth = self.number(1, most), self.depth - 1
+        return Block(self.rng, values, count, self.makers, depth, self.largest)
 
     def like(self, x: Any) -> int:
         """The number of the last value with the shape and dtype of another."""
@@ -162,6 +165,7 @@ class Program:
         makers: what draws its steps.
         share: so large a part of the values are results, beside the last ones.
         fill: what draws inputs.
+        large: whether dimensions are large enough for blocks, strips, chunks and threads.
     """
 
     def __init__(
@@ -170,16 +174,29 @@ class Program:
         makers: Sequence[Maker],
         share: float = 0.15,
         fill: Callable[..., Any] = drawn,
+        large: bool = False,
     ) -> None:
         rng = np.random.default_rng(number)
         self.number = number
-        sizes = [0, 1, 2, 3, 4, 5, 17] if rng.random() < 0.2 else [1, 2, 3, 4, 5, 17]
+        sizes = LARGE if large else SMALL if rng.random() < 0.8 else (0, *SMALL)
         specs = [
-            (tuple(map(int, rng.choice(sizes, rng.integers(0, 4)))), dtype)
+            (
+                tuple(
+                    map(
+                        int,
+                        rng.choice(sizes, rng.integers(1, 3) if large else rng.integers(0, 4)),
+                    )
+                ),
+                dtype,
+            )
             for dtype in (tf.float32, tf.int32, *[DTYPES[k] for k in rng.integers(0, 15, 3)])
         ]
         self.inputs = [[fill(rng, *spec) for spec in specs] for _ in range(2)]
-        self.block = Block(rng, self.inputs[0], int(rng.integers(3, 25)), makers, 2)
+        count, largest = (
+            int(rng.integers(3, 10 if large else 25)),
+            200_000 if large else LARGEST,
+        )
+        self.block = Block(rng, self.inputs[0], count, makers, 2, largest)
         total = len(self.block.values)
         last = [total - 1 - k for k in range(int(rng.integers(1, 4)))]
         others = [k for k in range(len(specs), total) if rng.random() < share]

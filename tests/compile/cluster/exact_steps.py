@@ -272,6 +272,8 @@ def gather(block: Block) -> Step | None:
         return None
     axis = block.number(0, len(block.values[k].shape))
     n = block.values[k].shape[axis]
+    if int(tf.size(block.values[k])) // n * int(tf.size(block.values[i])) > block.largest:
+        return None
     return step(f"gather {axis}", (k, i), lambda x, i: tf.gather(x, i % n, axis=axis))
 
 
@@ -281,6 +283,9 @@ def gather_nd(block: Block) -> Step | None:
     if k is None or i is None:
         return None
     rows, columns = block.values[k].shape[:2]
+    size = int(tf.size(block.values[k])) // (rows * columns) * int(tf.size(block.values[i]))
+    if size > block.largest:
+        return None
 
     def found(x: Any, i: Any) -> Any:
         return tf.gather_nd(x, tf.stack([i % rows, (i + 1) % columns], -1))
@@ -568,3 +573,6 @@ PLACES = [gather, gather_nd, scatter, segment]
 STATEFUL = [assign, assign, read, draw]
 CONTROL = [branch, branch, switch, loop, loop, until, mapped, mapped]
 EVERYTHING = PLAIN + PLACES + STATEFUL + CONTROL + [gradient, gradient, island]
+ROWS = (
+    PLAIN + PLACES + STATEFUL + CONTROL + [move, matmul, matmul, scan, reduce, reduce, gradient]
+)
