@@ -419,12 +419,11 @@ def _fold(name: str, args: tuple[Expr, ...], result: DType) -> Expr | None:
 
 
 def _divided(name: str, x: Expr, n: int) -> Expr | None:
-    """Quotient and remainder of a * k + r for a k that n divides and an r below n."""
+    """Quotient and remainder of a * k + r for a k that n divides."""
     match x:
         case Apply(_, "add", (Apply(_, "mul", (a, Const() as k)), r)) if k.value % n == 0:
-            span = bounds(r)
-            if span is not None and 0 <= span[0] and span[1] < n and bounds(x) is not None:
-                return r if name == "floormod" else a * (int(k.value) // n)
+            if bounds(x) is not None:
+                return r % n if name == "floormod" else a * (int(k.value) // n) + r // n
     return None
 
 

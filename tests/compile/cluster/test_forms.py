@@ -37,6 +37,21 @@ def test_repeated_elements_need_no_division(shape, multiples):
         np.testing.assert_array_equal(run[0], np.tile(x, multiples))
 
 
+def test_parts_of_a_flat_view_are_found_in_its_indices():
+    x = np.random.default_rng(0).normal(size=(2, 6, 8, 16)).astype(np.float32)
+
+    def pooled(x):
+        y = tf.reduce_max(tf.reshape(x, [2, 3, 2, 4, 2, 16]), [2, 4], keepdims=True)
+        return tf.reshape(tf.reshape(x, [2, 3, 2, 4, 2, 16]) - y, [2, 6, 8, 16])
+
+    function = tf.function(pooled, jit_compile=True)
+    loops, _ = lowered(function.get_concrete_function(tf.constant(x))._body.runner.program)
+    assert max(text(loops).count(sign) for sign in ("%", "//")) <= 4
+    highest = x.reshape(2, 3, 2, 4, 2, 16).max((2, 4), keepdims=True)
+    expected = (x.reshape(2, 3, 2, 4, 2, 16) - highest).reshape(x.shape)
+    np.testing.assert_array_equal(function(tf.constant(x)), expected)
+
+
 def test_sums_before_they_are_flat_need_no_division():
     x, y = np.arange(7.0, dtype=np.float32), np.arange(33.0, dtype=np.float32)
     function = tf.function(lambda x, y: tf.reshape(x[:, None] * y, [-1]), jit_compile=True)
