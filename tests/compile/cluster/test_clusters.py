@@ -366,11 +366,11 @@ def test_calls_leave_memory_flat():
     for _ in range(100):
         step(x)
     gc.collect()
-    before = memory().statistics()
+    before = memory().statistics
     for _ in range(2000):
         step(x)
     gc.collect()
-    assert memory().statistics() == before
+    assert memory().statistics == before
 
 
 # Lists that loops hand on
