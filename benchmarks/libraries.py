@@ -66,7 +66,7 @@ LIBRARIES = {
             "tensorflow",
             ("headrace", "numpy", "llvmlite"),
             keras=True,
-            later=("headrace.keras.layers", "llvmlite.binding"),
+            later=("headrace.keras.layers",),
             peer=False,
         ),
         Library("numpy", "numpy", ("numpy",), peer=False),
