@@ -245,10 +245,12 @@ def alone(
 
 
 def footprints(cases: list[Case], libraries: list[str], findings: Findings) -> None:
-    """Memory, each program in a process of its own, two at a time."""
+    """Memory, each program in a process of its own, two at a time; a process before it fills
+    caches on the disk."""
 
     def footprint(pair: tuple[Case, str]) -> dict[str, Any] | None:
         note(f"{pair[0].name}: {pair[1]}")
+        alone(pair[1], "peak", pair[0])
         return alone(pair[1], "peak", pair[0])
 
     with ThreadPoolExecutor(2) as pool:

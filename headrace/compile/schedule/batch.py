@@ -8,6 +8,7 @@ Temporaries that lead into or out of it get a row for each round. Read `rounds.p
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Set
 from dataclasses import replace
 
@@ -32,6 +33,8 @@ _SMALL = 1 << 10
 
 def batch(loops: ir.Loops) -> ir.Loops:
     """The program with such products before and after its loops."""
+    if all(isinstance(step, ir.Stage) for step in loops.stages):
+        return loops
     work = _Batch(loops)
     steps = work.steps(loops.stages, {}, set())
     rest = [b for b in loops.temporaries if id(b) not in work.replaced]
@@ -57,24 +60,26 @@ class _Batch:
             known: what lies in integers before; afterwards, what lies in them then.
             outside: ids of the buffers that other steps of the program touch.
         """
-        touches = [touched([step]) for step in steps]
+        times = Counter(key for step in steps for key in touched([step]))
         found: list[ir.Step] = []
-        for place, step in enumerate(steps):
-            others = outside.union(*touches[:place], *touches[place + 1 :])
+        for step in steps:
             match step:
                 case ir.Stage():
                     found.append(step)
-                case ir.Branch(index, sides):
-                    beside = others | {id(index)}
-                    new = []
-                    for k, side in enumerate(sides):
-                        rest = [touched(s) for s in (*sides[:k], *sides[k + 1 :])]
-                        new.append(self.steps(side, dict(known), beside.union(*rest)))
-                    found.append(ir.Branch(index, tuple(new)))
+                case ir.Branch():
+                    found.append(self._branch(step, known, outside | _others(times, step)))
                 case ir.Repeat():
-                    found += self._loop(step, known, others)
+                    found += self._loop(step, known, outside | _others(times, step))
             learn(step, known)
         return tuple(found)
+
+    def _branch(self, branch: ir.Branch, known: Numbers, outside: set[int]) -> ir.Branch:
+        sides = []
+        for k, side in enumerate(branch.sides):
+            rest = [touched(s) for s in (*branch.sides[:k], *branch.sides[k + 1 :])]
+            beside = outside.union({id(branch.index)}, *rest)
+            sides.append(self.steps(side, dict(known), beside))
+        return ir.Branch(branch.index, tuple(sides))
 
     def _loop(self, loop: ir.Repeat, known: Numbers, outside: set[int]) -> list[ir.Step]:
         written = {id(buffer) for buffer in stored([loop])}
@@ -238,6 +243,12 @@ def touched(steps: Iterable[ir.Step]) -> set[int]:
     for stage in ir.stages(steps):
         found |= accesses(stage.body).buffers.keys()
     return found
+
+
+def _others(times: Counter[int], step: ir.Step) -> set[int]:
+    """The buffers that more steps than this one touch; `times`: how many touch each."""
+    own = touched([step])
+    return {key for key, count in times.items() if count > (key in own)}
 
 
 def _around_sum(body: tuple[ir.Statement, ...], index: Index) -> tuple[ir.Statement, ...]:
