@@ -4,9 +4,8 @@ It runs `task(env, begin, end)` for all chunks from 0 to `chunks`, on the callin
 workers, which are started by the first call that wants them. Each thread has its share of the
 chunks, the same part of every job, because what it wrote in one job lies near it in the next;
 who is done takes what others have left. Chunks are fixed by whoever asks, so that results do
-not depend on the number of threads. While
-the pool works for another caller, or for the one that a task belongs to, a call does all of its
-chunks itself.
+not depend on the number of threads. While the pool works for another caller, or for the one
+that a task belongs to, a call does all of its chunks itself.
 
 `STATE` holds the number of the job, whether it may be joined, and how many workers are in it: a
 worker joins by counting itself in as long as the job is open, and the caller closes the job and
@@ -39,8 +38,9 @@ TURN = 64
 """After `SPINS`, one look of so many lets others have the processor."""
 PATIENCE = 4000
 """So often a caller looks whether the workers are done before it lets others run."""
-REST = 32
-"""Callers go alone for so many times as long as one has waited."""
+REST = 4
+"""Callers go alone for so many times as long as one has waited; beside a busy process 32 times
+are no better, and a single late worker then costs a tenth of a second."""
 
 PARTS = {
     "state": 0,
