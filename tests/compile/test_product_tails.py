@@ -11,8 +11,8 @@ from headrace.compile.schedule import schedule, tiles
 from tests.compile.support import compiled, shaped
 
 RNG = np.random.default_rng(3)
-X = RNG.normal(size=(37, 50)).astype(np.float32)
-W = RNG.normal(size=(50, 45)).astype(np.float32)
+X = RNG.normal(size=(37, 18)).astype(np.float32)
+W = RNG.normal(size=(18, 45)).astype(np.float32)
 B = RNG.normal(size=45).astype(np.float32)
 R = RNG.normal(size=(37, 45)).astype(np.float32)
 SHAPE = (37, 45)
@@ -103,7 +103,7 @@ NOT = {
 
 @pytest.mark.parametrize("name", NOT)
 def test_maps_that_read_elsewhere_stay_apart(name):
-    x, r = RNG.normal(size=(45, 50)).astype(np.float32), RNG.normal(size=(45, 45))
+    x, r = RNG.normal(size=(45, 18)).astype(np.float32), RNG.normal(size=(45, 45))
     r = r.astype(np.float32)
 
     def lower(c, x, w, r):
@@ -121,7 +121,7 @@ def test_maps_that_read_elsewhere_stay_apart(name):
 
 
 def test_a_second_map_that_reads_the_first_elsewhere_stays_apart():
-    x = RNG.normal(size=(45, 50)).astype(np.float32)
+    x = RNG.normal(size=(45, 18)).astype(np.float32)
 
     def lower(c, x, w):
         y = times(c, x, w)

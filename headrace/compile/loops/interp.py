@@ -36,6 +36,7 @@ class _State:
         self.memory: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self.indices: dict[int, Value] = {}
         self.registers: dict[int, Value] = {}
+        self.combined: dict[int, ir.Values] = {}
 
     def allocate(self, buffer: ir.Buffer, array: np.ndarray) -> None:
         flat = array.reshape(-1)
@@ -119,7 +120,9 @@ def _run(body: tuple[ir.Statement, ...], state: _State, loops: ir.Loops) -> None
             case ir.Begin(accumulator, value):
                 state.registers[id(accumulator)] = _value(value, state, seen)
             case ir.Update(_, accumulators, _):
-                after = [_value(x, state, seen) for x in ir.combined(statement)]
+                combined = state.combined.get(id(statement)) or ir.combined(statement)
+                state.combined[id(statement)] = combined
+                after = [_value(x, state, seen) for x in combined]
                 for accumulator, x in zip(accumulators, after, strict=True):
                     state.registers[id(accumulator)] = x
             case ir.Check(condition, failure, values):

@@ -84,6 +84,7 @@ def part(dtype: DType) -> DType:
     return _REAL_PARTS.get(dtype, dtype)
 
 
+@cache
 def limits(dtype: DType) -> tuple[int, int]:
     """Smallest and largest value of an integer dtype."""
     width = bits(dtype)
