@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ import numpy as np
 
 from benchmarks.cases import CACHED, CALL, FIRST, IMPORT, MEMORY, Case
 from benchmarks.libraries import ENVIRONMENT, LIBRARIES, ROOT, ask, emptied
+
+SETTLED = 0.05
+"""Seconds after which the threads of the library before are asleep: some watch for work."""
 
 
 @dataclass
@@ -146,6 +150,7 @@ def calls(
             for number in range(rounds):
                 for library, worker in taking_part.items():
                     note(f"{case.name}, round {number + 1}/{rounds}: {library}")
+                    time.sleep(SETTLED)
                     answer = worker.ask("measure", case=case.name, seconds=seconds)
                     if took(answer, case, library, findings):
                         samples[library].append(answer["figure"])
