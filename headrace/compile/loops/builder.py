@@ -315,7 +315,7 @@ class Builder(Scalars):
             at: tuple[Expr, ...] = index
             value = view.element(index)
             buffer = self._buffer(view.shape, view.dtype)
-            if not self._checks:
+            if not self._checks and not division_checks(stores(buffer, at, value)):
                 index, at = self._cut(index, value)
                 value = view.element(at) if at is not index else value
             body += nest(index, stores(buffer, at, value))

@@ -409,3 +409,21 @@ def test_a_list_of_one_item_keeps_its_place(mode):
     with flags.COMPILE.override(mode):
         a, total = run(tf.constant([1.0, 2.0, 3.0]))
     assert a.numpy().tolist() == [0, 0, 0, 3] and total.numpy() == 33
+
+
+def test_elements_that_repeat_may_be_divided():
+    """Loops are cut at the period, but not those of which a check knows the indices."""
+
+    @tf.function
+    def run(x, y):
+        x = tf.tile(x, [2, 1])
+        return tf.stack([x // tf.where(x == 0, 1, x), x % tf.tile(y, [2, 1])])
+
+    x = np.arange(17 * 8, dtype=np.int32).reshape(17, 8) - 9
+    y = np.full((17, 8), 5, np.int32)
+    got = run(tf.constant(x), tf.constant(y))
+    x = np.tile(x, (2, 1))
+    np.testing.assert_array_equal(got, [x != 0, x % 5])
+    y[16, 7] = 0
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Integer division by zero"):
+        run(tf.constant(x[:17]), tf.constant(y))
