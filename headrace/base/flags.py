@@ -113,7 +113,7 @@ def _processors() -> int:
 
 
 def _folder(text: str) -> Path | None:
-    return pathlib.Path(text).expanduser() if text else None
+    return pathlib.Path(text).expanduser() if text not in ("", "0") else None
 
 
 def _cache_home() -> str:
@@ -167,8 +167,8 @@ CACHE = Flag(
     "HEADRACE_CACHE",
     _folder,
     _cache_home(),
-    "The folder of compiled code; empty: nothing is kept on disk.",
-    "a folder, or empty",
+    "The folder of compiled code; 0 or empty: nothing is kept on disk.",
+    "a folder, 0 or empty",
 )
 KERAS_HOME = Flag(
     "KERAS_HOME",

@@ -33,8 +33,9 @@ def test_values(clean):
     with flags.DUMP.override("loops, llvm"), flags.THREADS.override("3"):
         assert flags.DUMP.value == {"loops", "llvm"}
         assert flags.THREADS.value == 3
-    with flags.CACHE.override(""):
-        assert flags.CACHE.value is None
+    for nowhere in ("", "0"):
+        with flags.CACHE.override(nowhere):
+            assert flags.CACHE.value is None
     with flags.CACHE.override("~/here"):
         assert flags.CACHE.value == Path.home() / "here"
 

@@ -87,6 +87,16 @@ class Rewriter:
         return tuple([self.statement(s) for s in body])
 
 
+def with_loops(
+    body: Sequence[ir.Statement], change: Callable[[ir.For], Sequence[ir.Statement]]
+) -> tuple[ir.Statement, ...]:
+    """Statements with others in place of the loops among them."""
+    found: list[ir.Statement] = []
+    for statement in body:
+        found += change(statement) if isinstance(statement, ir.For) else [statement]
+    return tuple(found)
+
+
 def with_indices(
     body: Sequence[ir.Statement], places: Mapping[Index, Expr]
 ) -> tuple[ir.Statement, ...]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from headrace.compile.loops import ir
 from headrace.compile.loops.expr import Index, Load, const
-from headrace.compile.loops.rewrite import with_indices
+from headrace.compile.loops.rewrite import with_indices, with_loops
 from headrace.compile.schedule.accesses import accesses, place, visited
 from headrace.compile.schedule.names import Names
 from headrace.compile.schedule.split import again
@@ -33,13 +33,7 @@ def tile(loops: ir.Loops) -> ir.Loops:
 
 
 def _body(body: Sequence[ir.Statement], names: Names) -> tuple[ir.Statement, ...]:
-    found: list[ir.Statement] = []
-    for statement in body:
-        if isinstance(statement, ir.For):
-            found += _loop(statement, names)
-        else:
-            found.append(statement)
-    return tuple(found)
+    return with_loops(body, lambda loop: _loop(loop, names))
 
 
 def _loop(loop: ir.For, names: Names) -> list[ir.Statement]:

@@ -15,7 +15,7 @@ from headrace.compile.llvm.cpu import host
 from headrace.compile.llvm.turned import blocks, in_part
 from headrace.compile.loops import ir
 from headrace.compile.loops.expr import Index, const
-from headrace.compile.loops.rewrite import with_indices
+from headrace.compile.loops.rewrite import with_indices, with_loops
 from headrace.compile.schedule.accesses import accesses
 from headrace.compile.schedule.names import Names
 from headrace.compile.schedule.split import again
@@ -39,10 +39,7 @@ def turn(loops: ir.Loops) -> ir.Loops:
 
 
 def _body(body: Sequence[ir.Statement], names: Names) -> tuple[ir.Statement, ...]:
-    found: list[ir.Statement] = []
-    for statement in body:
-        found += _loop(statement, names) if isinstance(statement, ir.For) else [statement]
-    return tuple(found)
+    return with_loops(body, lambda loop: _loop(loop, names))
 
 
 def _loop(loop: ir.For, names: Names) -> list[ir.Statement]:
